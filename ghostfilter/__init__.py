@@ -1,0 +1,1 @@
+"""Is somebody there? Frames in, signals and a verdict out. Pure."""

@@ -1,0 +1,1 @@
+"""The engine: Asterisk in a private Debian root, configured from one city."""

@@ -1,0 +1,1 @@
+"""The commands of `gerbang`, one module each."""

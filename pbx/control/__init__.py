@@ -1,0 +1,1 @@
+"""The control room: the manager link, the second witness, alarms, status."""

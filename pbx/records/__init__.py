@@ -1,0 +1,1 @@
+"""The records: journal in, one row a call out."""

@@ -1,0 +1,78 @@
+"""Where things are on this machine. What the service *does* is in the city file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The checkout: city, templates and sounds are read from here by default."""
+
+
+def _from_environment(name: str, default: Path) -> Path:
+    value = os.environ.get(name)
+    return Path(value).expanduser().absolute() if value else default
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "gerbang112"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Paths and the database address; read once, at the door of each process.
+
+    `GERBANG_STATE` (default `var/` in the checkout) holds all that changes,
+    `GERBANG_CITY` names the city file, `GERBANG_CACHE` what may be rebuilt at any time,
+    `GERBANG_DATABASE_URL` the record store (default: SQLite in the state directory).
+    """
+
+    state: Path = field(
+        default_factory=lambda: _from_environment("GERBANG_STATE", PROJECT / "var")
+    )
+    city_file: Path = field(
+        default_factory=lambda: _from_environment(
+            "GERBANG_CITY", PROJECT / "asterisk-config" / "city.toml"
+        )
+    )
+    cache: Path = field(
+        default_factory=lambda: _from_environment("GERBANG_CACHE", _cache())
+    )
+
+    @property
+    def asterisk_home(self) -> Path:
+        """Asterisk's world: current/, releases/, log/, spool/, run/, db/, tls/."""
+        return self.state / "asterisk"
+
+    @property
+    def journal(self) -> Path:
+        """The file Asterisk appends one JSON line per event to (cel_custom)."""
+        return self.asterisk_home / "log" / "cel-custom" / "journal.jsonl"
+
+    @property
+    def secrets_file(self) -> Path:
+        """Generated passwords, mode 0600; survive every render."""
+        return self.asterisk_home / "secrets.json"
+
+    @property
+    def sounds(self) -> Path:
+        """Prompts ready for the telephone: <language>/<name>.wav, 8 kHz mono."""
+        return self.state / "sounds"
+
+    @property
+    def run(self) -> Path:
+        """Pid files, the notify socket, one status file a process."""
+        return self.state / "run"
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the record store, with an asynchronous driver."""
+        url = os.environ.get("GERBANG_DATABASE_URL")
+        if not url:
+            return f"sqlite+aiosqlite:///{self.state / 'records.sqlite3'}"
+        for plain in ("postgresql://", "postgres://"):
+            if url.startswith(plain):
+                return "postgresql+asyncpg://" + url.removeprefix(plain)
+        return url.replace("sqlite://", "sqlite+aiosqlite://", 1)

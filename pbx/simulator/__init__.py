@@ -1,0 +1,1 @@
+"""Test callers: a carrier, callers, operators, on real telephony."""

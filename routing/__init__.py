@@ -1,0 +1,1 @@
+"""Where a call goes: queue and priority. Pure."""
