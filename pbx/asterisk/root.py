@@ -25,8 +25,8 @@ OVERRIDE = "GERBANG_ASTERISK_ROOT"
 """Environment: another root to use; `/` means the machine's own Asterisk."""
 
 
-class NotInstalled(Exception):
-    """Something `gerbang install` provides is missing; the text says what and the cure."""
+class NotInstalled(Exception):  # noqa: N818 - reads as what it says
+    """Something `gerbang install` provides is missing; the text names the cure."""
 
 
 @dataclass(frozen=True, slots=True)
