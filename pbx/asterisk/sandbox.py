@@ -117,7 +117,7 @@ def command(
     """
     argv = [
         *("prlimit", f"--nofile={_open_files()}", "--core=0"),
-        *_isolation(root, user, die_with_parent=die_with_parent),
+        *isolation(root, user, die_with_parent=die_with_parent),
         *("--ro-bind", str(home), "/gerbang"),
     ]
     for name in WRITABLE:
@@ -131,7 +131,10 @@ def command(
     return [*argv, "/usr/sbin/asterisk", "-fn", "-C", "/gerbang/current/asterisk.conf"]
 
 
-def _isolation(root: Root, user: User | None, *, die_with_parent: bool) -> list[str]:
+def isolation(
+    root: Root, user: User | None = None, *, die_with_parent: bool = False
+) -> list[str]:
+    """Bubblewrap's part of the argv: the root read-only, nothing of the machine's."""
     base = root.base
     argv = [
         *("bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
