@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-
 from pbx.asterisk.modules import MODULES
 from pbx.asterisk.secrets import Secrets
 from pbx.model.city import City, Flow, Queue, SilentPolicy

@@ -1,4 +1,4 @@
-"""The passwords nobody has to think of: generated once, kept in one file of mode 0600."""
+"""The passwords nobody has to think of: generated once, in one file of mode 0600."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def read_secrets(path: Path) -> Secrets:
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise SecretsError(
             f"{path}: cannot read the passwords ({error!r}). Restore the file from a "
-            f"backup, or move it away: new passwords are made and every phone needs its "
-            f"new one (`gerbang render --phone NUMBER`)"
+            f"backup, or move it away: new passwords are made, and every phone needs "
+            f"its new one (`gerbang render --phone NUMBER`)"
         ) from error
 
 
