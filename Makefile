@@ -33,7 +33,7 @@ calls: ready  ## whole calls on a real Asterisk
 
 bench: ready  ## what a call costs, and how fast a caller gets through
 	@$(GERBANG) install --dev
-	@.venv/bin/python -m tests.bench
+	@.venv/bin/python -m tests.bench --write
 
 campaign: ready  ## the long trials
 	@$(GERBANG) install --dev

@@ -1,0 +1,1 @@
+"""FastAGI sessions per second: one load generator, two servers."""
