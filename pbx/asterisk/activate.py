@@ -1,0 +1,112 @@
+"""Puts a rendered city in force: secrets, certificate, release, switch, reload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pbx.asterisk.releases import Release, ReleaseError, Releases, changes
+from pbx.asterisk.render import render_city
+from pbx.asterisk.run import User, console, hand_over, prepare_home
+from pbx.asterisk.secrets import Secrets, keep_secrets
+from pbx.asterisk.tls import ensure_certificate
+from pbx.model.city import City
+
+_READ_AT_START = frozenset(
+    {"asterisk.conf", "modules.conf", "pjproject.conf", "stasis.conf", "udptl.conf"}
+)
+_TRANSPORT = re.compile(r"^\[(?:transport-\w+|system)\]\n(?:(?!\[).*\n)*", re.MULTILINE)
+
+_RELOAD_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """What came of putting a city in force."""
+
+    release: Release
+    changes: list[str]
+    """One line a file; empty if everything was as declared already."""
+    restart: list[str]
+    """What a reload does not bring, for people; empty if nothing."""
+
+
+def activate(
+    home: Path, city: City, user: User | None, *, secrets: Secrets | None = None
+) -> Activated:
+    """Write this city as a release and make it current; nothing is half done.
+
+    `home` is Asterisk's home, `user` whom it runs as, `secrets` those to use instead of
+    the home's own. Raises SecretsError, ReleaseError. Does not reload: see `reload`.
+    """
+    prepare_home(home, user)
+    files = render_city(city, secrets or keep_secrets(home / "secrets.json", city))
+    # A phone that checks the certificate needs the address it was told to use in it.
+    made = ensure_certificate(home / "tls", [city.network.sip_address])
+    hand_over(home / "tls", user)
+    releases = Releases(home)
+    before = releases.current()
+    old = before.files() if before else {}
+    release = releases.add(files)
+    hand_over(release.path, user)
+    releases.use(release)
+    restart = needs_restart(old, files) if old else []
+    if made and old:
+        restart.append("a new TLS certificate")
+    told = changes(old, files) if old else [f"{len(files)} files, the first ones"]
+    return Activated(release, told, restart)
+
+
+def go_back(home: Path) -> Activated:
+    """Make the previous release current again. Raises ReleaseError."""
+    releases = Releases(home)
+    before = releases.current()
+    old = before.files() if before else {}
+    release = releases.back()
+    new = release.files()
+    return Activated(release, changes(old, new), needs_restart(old, new))
+
+
+def needs_restart(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What Asterisk reads only when it starts and has changed."""
+    told = [name for name in sorted(_READ_AT_START) if old.get(name) != new.get(name)]
+    before, after = (_TRANSPORT.findall(f.get("pjsip.conf", "")) for f in (old, new))
+    if before != after:
+        told.append("SIP addresses and ports (pjsip.conf, transports)")
+    return told
+
+
+def lost_callers(queue_show: str, city: City) -> list[str]:
+    """Queues where callers wait and that this city no longer declares.
+
+    `queue_show` is what the console answers to `queue show`. To switch now would take
+    the ground from under these callers.
+    """
+    waiting = re.findall(r"^(\S+) has ([1-9]\d*) calls", queue_show, re.MULTILINE)
+    declared = {queue.name for queue in city.queues}
+    return [
+        f"{count} in {name}"
+        for name, count in waiting
+        if name.removesuffix("-patient") not in declared
+    ]
+
+
+async def reload(home: Path) -> None:
+    """Have the running Asterisk read its files again; calls go on.
+
+    Raises AsteriskError if it does not answer.
+    """
+    await console(home, "core reload", deadline_seconds=_RELOAD_SECONDS)
+
+
+__all__ = [
+    "Activated",
+    "ReleaseError",
+    "activate",
+    "go_back",
+    "lost_callers",
+    "needs_restart",
+    "reload",
+]

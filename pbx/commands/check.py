@@ -1,0 +1,48 @@
+"""`gerbang check`: would this city work? Tried on a throw-away Asterisk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add `gerbang check`."""
+
+    @app.command()
+    def check(
+        file: Path | None = typer.Argument(
+            None,
+            help="City file; without it GERBANG_CITY or asterisk-config/city.toml.",
+        ),
+        boot: bool = typer.Option(
+            True, help="Boot a throw-away Asterisk on it (about two seconds)."
+        ),
+    ) -> None:
+        """Check a city file; changes nothing and disturbs no call.
+
+        Every fault is told with file, line and cure: misspelt, missing, or what
+        could lose a caller. Then a throw-away Asterisk boots on exactly what
+        [bold]gerbang render[/bold] would write, on free ports, and must not say one
+        WARNING or ERROR.
+        """
+        from pbx.asterisk.check import static_faults
+        from pbx.commands.city_file import fail, load_city, try_out, unmade_prompts
+        from pbx.settings import Settings
+
+        settings = Settings()
+        path = file or settings.city_file
+        city = load_city(path)
+        if faults := static_faults(city):
+            fail(*(f"{path}: {fault}" for fault in faults))
+        how = "read only"
+        if boot:
+            how = f"booted without a warning in {try_out(path, city, settings):.1f} s"
+        print(
+            f"{path}: good. {city.city.name}: {len(city.numbers)} number(s), "
+            f"{len(city.flows)} flow(s), {len(city.queues)} queue(s), "
+            f"{len(city.operators)} operator(s), {len(city.trunks)} trunk(s); {how}"
+        )
+        if unmade := unmade_prompts(city, settings):
+            print(f"prompts not made yet: {', '.join(unmade)}; run `gerbang sounds`")

@@ -1,0 +1,156 @@
+"""`gerbang render`: put the declared city in force, or go back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from pbx.asterisk.activate import Activated
+    from pbx.model.city import City
+    from pbx.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add `gerbang render`."""
+
+    @app.command()
+    def render(
+        back: bool = typer.Option(
+            False, "--back", help="Return to the configuration before this one."
+        ),
+        listing: bool = typer.Option(
+            False, "--list", help="Show the configurations kept on disk."
+        ),
+        phone: str = typer.Option(
+            "", metavar="NUMBER", help="Print this operator's softphone settings."
+        ),
+        boot: bool = typer.Option(
+            True, help="Try it on a throw-away Asterisk first. Leave it on."
+        ),
+    ) -> None:
+        """Turn the city file into Asterisk's configuration and put it in force.
+
+        The city is checked first ([bold]gerbang check[/bold]): a wrong one never
+        replaces a good one. Then a whole new configuration is written beside the old
+        one, switched to in one step, and a running Asterisk reloads it; calls go on.
+        [bold]--back[/bold] undoes the last switch.
+
+        Passwords are generated on first use and kept in
+        [bold]var/asterisk/secrets.json[/bold] (mode 0600).
+        """
+        from pbx.settings import Settings
+
+        settings = Settings()
+        if listing:
+            _list(settings)
+        elif phone:
+            _phone(settings, phone)
+        elif back:
+            _tell(settings, _back(settings))
+        else:
+            _tell(settings, _render(settings, boot=boot))
+
+
+def _render(settings: Settings, *, boot: bool) -> Activated:
+    from pbx.asterisk.activate import activate
+    from pbx.asterisk.check import static_faults
+    from pbx.asterisk.releases import ReleaseError
+    from pbx.asterisk.run import NotInstalled, service_user
+    from pbx.asterisk.secrets import SecretsError
+    from pbx.commands.city_file import fail, load_city, try_out
+
+    path = settings.city_file
+    city = load_city(path)
+    if faults := static_faults(city):
+        fail(*(f"{path}: {fault}" for fault in faults))
+    if boot:
+        try_out(path, city, settings)
+    if stranded := asyncio.run(_stranded(settings, city)):
+        fail(
+            f"{path}: callers wait in queues it no longer declares "
+            f"({', '.join(stranded)}); keep those queues until they are empty"
+        )
+    try:
+        return activate(settings.asterisk_home, city, service_user())
+    except (ReleaseError, SecretsError, NotInstalled, OSError) as error:
+        fail(str(error))
+
+
+async def _stranded(settings: Settings, city: City) -> list[str]:
+    from pbx.asterisk.activate import lost_callers
+    from pbx.asterisk.run import AsteriskError, console, running_pid
+
+    if running_pid(settings.asterisk_home) is None:
+        return []
+    try:
+        return lost_callers(await console(settings.asterisk_home, "queue show"), city)
+    except AsteriskError:
+        return []
+
+
+def _back(settings: Settings) -> Activated:
+    from pbx.asterisk.activate import go_back
+    from pbx.asterisk.releases import ReleaseError
+    from pbx.commands.city_file import fail
+
+    try:
+        return go_back(settings.asterisk_home)
+    except ReleaseError as error:
+        fail(str(error))
+
+
+def _tell(settings: Settings, done: Activated) -> None:
+    from pbx.asterisk.activate import reload
+    from pbx.asterisk.run import AsteriskError, running_pid
+    from pbx.commands.city_file import fail
+
+    if not done.changes:
+        print(f"nothing changed: {done.release.name} is in force")
+        return
+    print(f"in force: {done.release.name}")
+    for line in done.changes:
+        print(f"  {line}")
+    if running_pid(settings.asterisk_home) is None:
+        print("Asterisk is not running; it will read this when it starts")
+        return
+    try:
+        asyncio.run(reload(settings.asterisk_home))
+    except AsteriskError as error:
+        fail(f"{error}; it still works by the old one: restart it when no call waits")
+    print("the running Asterisk has reloaded it")
+    if done.restart:
+        print(f"only a restart brings: {', '.join(done.restart)}")
+
+
+def _list(settings: Settings) -> None:
+    from pbx.asterisk.releases import Releases
+
+    releases = Releases(settings.asterisk_home)
+    current, previous = releases.current(), releases.previous()
+    for release in releases.all():
+        mark = {current: "  in force", previous: "  previous"}.get(release, "")
+        print(f"{release.name}  {release.written_at:%F %T}Z{mark}")
+    if current is None:
+        print("nothing rendered yet; run `gerbang render`")
+
+
+def _phone(settings: Settings, number: str) -> None:
+    from pbx.asterisk.phones import settings_text
+    from pbx.asterisk.secrets import SecretsError, read_secrets
+    from pbx.commands.city_file import fail, load_city
+
+    city = load_city(settings.city_file)
+    try:
+        password = read_secrets(settings.secrets_file).operators.get(number)
+    except SecretsError as error:
+        fail(str(error))
+    operator = next((o for o in city.operators if o.number == number), None)
+    if operator is None:
+        known = ", ".join(o.number for o in city.operators)
+        fail(f"there is no operator {number!r}; declared: {known}")
+    if password is None:
+        fail(f"operator {number} has no password yet; run `gerbang render`")
+    print(settings_text(city, operator, password))
