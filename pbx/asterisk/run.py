@@ -34,6 +34,7 @@ __all__ = [
     "console",
     "find_root",
     "hand_over",
+    "is_booted",
     "prepare_home",
     "running_pid",
     "service_user",
@@ -53,6 +54,8 @@ def _connect(home: Path) -> socket.socket:
     """
     directory = os.open(home / "run", os.O_PATH | os.O_DIRECTORY)
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # A stopped Asterisk accepts nothing: its backlog fills and connect would block us.
+    peer.setblocking(False)
     try:
         peer.connect(f"/proc/self/fd/{directory}/asterisk.ctl")
     except OSError:
@@ -89,6 +92,20 @@ async def console(home: Path, line: str, *, deadline_seconds: float = 10.0) -> s
     except (OSError, TimeoutError) as error:
         reason = "no answer in time" if isinstance(error, TimeoutError) else error
         raise AsteriskError(f"console of {home}: {line!r}: {reason}") from error
+
+
+async def is_booted(home: Path, *, deadline_seconds: float = 10.0) -> bool:
+    """Whether every module is up, waiting for it if somebody listens already.
+
+    An Asterisk that gives up while it starts closes the console without this sentence.
+    """
+    try:
+        said = await console(
+            home, "core waitfullybooted", deadline_seconds=deadline_seconds
+        )
+    except AsteriskError:
+        return False
+    return "has fully booted" in said
 
 
 async def _console(home: Path, line: str) -> str:
@@ -208,15 +225,8 @@ class Asterisk:
         """Return when every module is up. Raises AsteriskError with its last words."""
         clock = asyncio.get_running_loop().time
         end = clock() + deadline_seconds
-        while clock() < end:
-            if self.returncode is not None:
-                break
-            with suppress(AsteriskError):
-                await console(
-                    self.home,
-                    "core waitfullybooted",
-                    deadline_seconds=max(end - clock(), 0.01),
-                )
+        while self.returncode is None and (left := end - clock()) > 0:
+            if await is_booted(self.home, deadline_seconds=left):
                 return
             await asyncio.sleep(0.05)
         said = "\n  ".join(self.last_lines) or "(it said nothing)"
@@ -233,8 +243,8 @@ class Asterisk:
         if self._process is None:
             raise AsteriskError(f"Asterisk on {self.home} was never started")
         code = await self._process.wait()
-        if self._listening:
-            await asyncio.shield(self._listening)
+        if self._listening:  # its last lines; they go on if only bubblewrap was killed
+            await asyncio.wait({self._listening}, timeout=0.5)
         return code
 
     async def stop(self, *, deadline_seconds: float = 10.0) -> None:
