@@ -269,6 +269,10 @@ class OutgoingCall:
         """What is known of it now."""
         return read_result(self.carrier.journal, self.name, self.carrier.recordings)
 
+    async def invited(self, *, deadline_seconds: float = 5.0) -> CallResult:
+        """Wait until the INVITE is on its way."""
+        return await self._until("invited", deadline_seconds)
+
     async def answered(self, *, deadline_seconds: float = 10.0) -> CallResult:
         """Wait until the city has answered. Raises CarrierError when it does not."""
         return await self._until("answered", deadline_seconds)
@@ -288,13 +292,20 @@ class OutgoingCall:
             async with asyncio.timeout(deadline_seconds):
                 while True:
                     result = self.so_far()
-                    if result.is_over or (what == "answered" and result.answered_at):
+                    if result.is_over or _is_reached(result, what):
                         return result
                     await asyncio.sleep(_POLL_SECONDS)
         raise CarrierError(
             f"the call to {self.carrier.line.city_address} was not {what} within "
             f"{deadline_seconds:g} s; is the city running? start it with `make run`"
         )
+
+
+def _is_reached(result: CallResult, what: str) -> bool:
+    """Whether the call has come as far as `invited` or `answered`."""
+    return (what == "invited" and result.invited_at is not None) or (
+        what == "answered" and result.answered_at is not None
+    )
 
 
 def _sip_port(line: Line) -> int:

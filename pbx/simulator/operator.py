@@ -12,6 +12,7 @@ import json
 import shutil
 import socket
 import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,19 +47,19 @@ class PhoneSettings:
 
 
 def phone_settings(
-    city: City, secrets: dict[str, Any], number: str, *, address: str | None = None
+    city: City, passwords: Mapping[str, str], number: str, *, address: str | None = None
 ) -> PhoneSettings:
     """The settings of the operator `number`, as the city declares them.
 
-    `secrets` is the content of `secrets.json`. Raises OperatorError for an unknown one.
+    `passwords` are the operators' by number. Raises OperatorError for an unknown one.
     """
     for operator in city.operators:
-        if operator.number == number and number in secrets.get("operators", {}):
+        if operator.number == number and number in passwords:
             network = city.network
             tls = operator.transport is Transport.TLS
             return PhoneSettings(
                 number,
-                secrets["operators"][number],
+                passwords[number],
                 network.sip_address,
                 network.sips_port if tls else network.sip_port,
                 operator.transport,
@@ -195,7 +196,9 @@ class Operator:
         await self._until(lambda: call.closed_at is not None, "freed", deadline_seconds)
         return call
 
-    async def _until(self, done: Any, what: str, deadline_seconds: float) -> None:
+    async def _until(
+        self, done: Callable[[], bool], what: str, deadline_seconds: float
+    ) -> None:
         try:
             async with asyncio.timeout(deadline_seconds):
                 while not done():

@@ -1,0 +1,126 @@
+"""A declared city moved to addresses and ports of its own, for trials."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+Declaration = dict[str, Any]
+"""A city file as `tomllib` reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """A /24 of loopback: nobody else's as long as this process lives.
+
+    Linux answers on all of 127.0.0.0/8 without any set-up; the network is picked by
+    process id, so that trials running side by side do not meet.
+    """
+
+    prefix: str
+
+    @classmethod
+    def own(cls, *, offset: int = 0) -> Neighbourhood:
+        """This process's; `offset` gives further ones."""
+        place = os.getpid() + offset * 7919
+        return cls(f"127.{16 + place // 250 % 200}.{1 + place % 250}")
+
+    @property
+    def city(self) -> str:
+        """Where the city's SIP and RTP live."""
+        return f"{self.prefix}.1"
+
+    @property
+    def carrier(self) -> str:
+        """The trunk's address."""
+        return f"{self.prefix}.2"
+
+    @property
+    def stranger(self) -> str:
+        """An address nobody declared."""
+        return f"{self.prefix}.66"
+
+    def phone(self, number: str) -> str:
+        """The softphone of an operator."""
+        return f"{self.prefix}.{100 + int(number) % 100}"
+
+
+def moved(declared: Declaration, place: Neighbourhood) -> Declaration:
+    """The same city at other addresses, on free ports."""
+    workers = int(declared.get("network", {}).get("intake_workers", 2))
+    free = iter(free_ports(3))
+    network = declared.get("network", {}) | {
+        "sip_address": place.city,
+        "manager_port": next(free),
+        "agi_port": next(free),
+        "status_port": next(free),
+        "audiosocket_port": free_run(workers),
+    }
+    trunks = [
+        trunk | {"addresses": [f"{place.carrier}/32"]} for trunk in declared["trunks"]
+    ]
+    return declared | {"network": network, "trunks": trunks}
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of 127.0.0.1 that nobody listens on now."""
+    with ExitStack() as held:
+        probes = [held.enter_context(_probe(0)) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def free_run(count: int) -> int:
+    """The first of so many free ports in a row."""
+    for _ in range(100):
+        first = free_ports(1)[0]
+        if first + count > 65535:
+            continue
+        try:
+            with ExitStack() as held:
+                for i in range(count):
+                    held.enter_context(_probe(first + i))
+        except OSError:
+            continue
+        return first
+    raise OSError(
+        f"no {count} free ports in a row; is the machine's port range used up?"
+    )
+
+
+def _probe(port: int) -> socket.socket:
+    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        probe.close()
+        raise
+    return probe
+
+
+def toml(declared: Declaration) -> str:
+    """Write what `tomllib` reads: as much of TOML as a city file needs."""
+    return "\n".join(_table((), declared)) + "\n"
+
+
+def _table(path: tuple[str, ...], table: Declaration) -> Iterator[str]:
+    for key, value in table.items():
+        if not isinstance(value, dict) and not _is_tables(value):
+            yield f"{key} = {json.dumps(value)}"
+    for key, value in table.items():
+        name = ".".join((*path, key))
+        if isinstance(value, dict):
+            yield f"\n[{name}]"
+            yield from _table((*path, key), value)
+        elif _is_tables(value):
+            for entry in value:
+                yield f"\n[[{name}]]"
+                yield from _table((*path, key), entry)
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
