@@ -1,0 +1,200 @@
+"""`gerbang control`: the manager link, the witness, the watch, alarms and the page.
+
+Each part runs on its own; one that fails is logged, counted and started again, and
+takes nothing with it. Calls never depend on this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import NoReturn
+
+from pbx import heartbeat
+from pbx.ami import ManagerError, ManagerEvent, ManagerLink, Timing
+from pbx.control.active import ActiveCity
+from pbx.control.alarms import Board, Pulse, conditions
+from pbx.control.page import build, serve
+from pbx.control.picture import Moment
+from pbx.control.room import Room
+from pbx.control.watch import Watch, worker_lives
+from pbx.control.witness import Witness, WitnessStore
+from pbx.model.city import City
+from pbx.settings import Settings
+from pbx.status import Status, read_all
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 1.0
+CHANNELS_EVERY_LOOKS = 2
+"""Each channel is some 600 B of manager talk: a hundred calls cost 1 % of a core."""
+FLUSH_SECONDS = 2.0
+RESTART_SECONDS = 1.0
+HEALTHY_SECONDS = 5.0
+"""A part that has run this long has recovered."""
+
+Part = Callable[[], Awaitable[NoReturn]]
+
+
+@dataclass(slots=True)
+class Control:
+    """The parts, wired; `run` them."""
+
+    settings: Settings
+    store: WitnessStore
+    timing: Timing = field(default_factory=Timing)
+    room: Room = field(default_factory=Room)
+    failures: int = 0
+    """Parts that fell and were started again."""
+    active: ActiveCity = field(init=False)
+    status: Status = field(init=False)
+    board: Board = field(init=False)
+    link: ManagerLink = field(init=False)
+    witness: Witness = field(init=False)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Wire the parts; raises CityError or OSError where there is no city."""
+        self.active = ActiveCity(self.settings)
+        self.status = Status(self.settings.run, "control")
+        self.board = Board(self.status)
+        self.link = ManagerLink(self.active.login, timing=self.timing)
+        self.witness = Witness({trunk.name for trunk in self.active.read().trunks})
+        self.watch = Watch(worker_lives(self.settings.run))
+        self.link.subscribe(self._fold)
+        self.link.subscribe(self.witness.handle)
+
+    async def _fold(self, event: ManagerEvent) -> None:
+        self.room.apply(event, time.monotonic())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; then let go of everything and flush the witness."""
+        parts: dict[str, Part] = {
+            "manager-link": self.link.run,
+            "witness": lambda: self.witness.write(self.store),
+            "watch": self._look_around,
+            "page": self._serve,
+        }
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(self._keep(name, part), name=name)
+                for name, part in parts.items()
+            ]
+            running.append(tasks.create_task(heartbeat.beat(), name="heartbeat"))
+            await stop.wait()
+            for task in running:
+                task.cancel()
+        await self.witness.flush(self.store, deadline_seconds=FLUSH_SECONDS)
+        self.status.write()
+
+    async def _keep(self, name: str, part: Part) -> None:
+        """Run one part for ever, whatever it raises."""
+        loop = asyncio.get_running_loop()
+        alarm = f"part-{name}"
+        while True:
+            healthy = loop.call_later(HEALTHY_SECONDS, self.status.clear_alarm, alarm)
+            try:
+                await part()
+            except Exception as error:  # noqa: BLE001 — one part never fells the rest
+                self.failures += 1
+                if alarm not in self.status.alarms:
+                    _log.exception("%s failed, starting it again", name)
+                self.status.raise_alarm(
+                    alarm,
+                    f"{name} of the control room fails ({error!r}) and is started "
+                    "again each second; the log of `gerbang control` tells more",
+                )
+            finally:
+                healthy.cancel()
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _serve(self) -> NoReturn:
+        app = build(self.moment, lambda: read_all(self.settings.run))
+        port = self.active.read().network.status_port
+        await serve(app, port)
+
+    # ── looking around, once a second ────────────────────────────────────────────
+
+    async def _look_around(self) -> NoReturn:
+        for look in count():
+            await self._look(with_channels=look % CHANNELS_EVERY_LOOKS == 0)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        raise AssertionError("count() has no end")
+
+    async def _look(self, *, with_channels: bool) -> None:
+        city = self.active.read()
+        self.witness.trunks = {trunk.name for trunk in city.trunks}
+        if not self.link.is_up:
+            self.room.is_linked = False
+            self.room.why_down = self.link.why_down
+        elif with_channels and self.room.channels:
+            await self._rescue(city)
+        self.board.review(conditions(self.room, city, self._pulse()), time.monotonic())
+        self.status.figures = self._counters() | {
+            "link_up": self.link.is_up,
+            "calls": len(self.room.calls(self.witness.trunks)),
+            "witness_unstored": self.witness.unstored,
+        }
+        self.status.write()
+
+    async def _rescue(self, city: City) -> None:
+        try:
+            channels = await self.link.snapshot_channels()
+        except ManagerError as error:
+            _log.warning("channels not seen: %s", error)
+            return
+        self.room.refresh(channels)
+        citizens = self.room.calls(self.witness.trunks)
+        for rescue in self.watch.look(city, citizens, time.monotonic()):
+            await self.watch.rescue(self.link, rescue, time.monotonic())
+
+    def _pulse(self) -> Pulse:
+        return Pulse(
+            now=time.monotonic(),
+            wall=datetime.now(UTC),
+            is_store_failing=self.witness.is_failing,
+            unstored=self.witness.unstored,
+            dropped=self.witness.dropped,
+            rescued_at=self.watch.rescued_at,
+            rescued=self.watch.rescued,
+        )
+
+    def _counters(self) -> dict[str, int]:
+        link = self.link.figures
+        return {
+            "rescued_calls": self.watch.rescued,
+            "witness_dropped": self.witness.dropped,
+            "manager_connects": link.connects,
+            "manager_losses": link.losses,
+            "manager_events": link.events,
+            "manager_handler_errors": link.handler_errors,
+            "manager_overflows": link.overflows,
+            "control_part_failures": self.failures,
+        }
+
+    def moment(self) -> Moment:
+        """The picture of now, for the page."""
+        return Moment(
+            room=self.room,
+            city=self.active.read(),
+            now=time.monotonic(),
+            wall=datetime.now(UTC),
+            counters=self._counters(),
+            gauges={"witness_unstored": float(self.witness.unstored)},
+            alarms=self.status.alarms,
+        )
+
+
+async def run(settings: Settings, store: WitnessStore) -> None:
+    """Run the control room until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Control(settings, store).run(stop)
