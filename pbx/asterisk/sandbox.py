@@ -116,7 +116,7 @@ def command(
     city's calls must go on when whoever started it is killed.
     """
     argv = [
-        *("prlimit", f"--nofile={_open_files()}", "--core=0"),
+        *("prlimit", f"--nofile={open_files()}", "--core=0"),
         *isolation(root, user, die_with_parent=die_with_parent),
         *("--ro-bind", str(home), "/gerbang"),
     ]
@@ -165,7 +165,7 @@ def isolation(
     ]
 
 
-def _open_files() -> int:
+def open_files() -> int:
     """As many as we want, or as many as we may have."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard in (resource.RLIM_INFINITY, OPEN_FILES) or hard > OPEN_FILES:
