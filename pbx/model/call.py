@@ -207,8 +207,8 @@ def witnessed(
     call_id: str,
     *,
     trunk: str,
-    number: str,
-    ani: str,
+    number: str | None,
+    ani: str | None,
     seen_at: datetime,
     ended_at: datetime,
     cause: int | None,
@@ -226,6 +226,18 @@ def witnessed(
         ended_at=ended_at,
         last_event_at=ended_at,
         hangup_cause=cause,
+    )
+
+
+def unfolded(call_id: str, *, started_at: datetime, last_event_at: datetime) -> Call:
+    """The record of a call whose fold failed: that it was there, and nothing else."""
+    return Call(
+        call_id=call_id,
+        state=State.OPEN,
+        disposition=Disposition.OFFERED,
+        incomplete=True,
+        started_at=started_at,
+        last_event_at=last_event_at,
     )
 
 

@@ -27,6 +27,8 @@ RECORD_START = b'{"eventtype":"'
 """Begins every record; cannot occur inside a value (see above)."""
 LAST_FIELD = b'","eventextra":"'
 RECORD_END = b'"}\n'
+LONGEST_ID = 151
+"""Asterisk's limit for a uniqueid (AST_MAX_UNIQUEID, include/asterisk/channel.h)."""
 
 
 class UnreadableLineError(ValueError):
@@ -205,12 +207,14 @@ class FactTold(JournalEvent):
 
 
 def read_event(raw: bytes) -> JournalEvent:
-    """Understand one record of the journal. Raises UnreadableLineError, nothing else."""
+    """Understand one record of the journal. Raises UnreadableLineError, no other."""
     fields = _fields(raw.decode("utf-8", "replace").strip("\n"))
     channel, linkedid = fields.get("uniqueid", ""), fields.get("linkedid", "")
-    if not channel or not linkedid:
+    if not _is_id(channel) or not _is_id(linkedid):
         raise UnreadableLineError(
-            "names no channel or no call", channel=channel, linkedid=linkedid
+            "names no channel or no call",
+            channel=channel if _is_id(channel) else "",
+            linkedid=linkedid if _is_id(linkedid) else "",
         )
     try:
         return _event(fields, channel, linkedid)
@@ -230,7 +234,19 @@ def _fields(text: str) -> Mapping[str, str]:
         return _salvage(text)
     if not isinstance(fields, dict):
         return {}
-    return {str(k): v if isinstance(v, str) else str(v) for k, v in fields.items()}
+    return {key: _storable(value) for key, value in fields.items()}
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_ID and text.isascii() and text.isprintable()
+
+
+def _storable(value: Any) -> str:
+    """Text any database takes: no NUL (left by a power cut), no lone surrogate."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if text.isprintable():
+        return text
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 _FIELD = re.compile(r'(?:^\{|",)"([a-z]+)":"')
@@ -248,7 +264,7 @@ def _salvage(text: str) -> Mapping[str, str]:
             value = value[:-2]
         else:
             value = text[mark.end() : after.start()]
-        found[mark[1]] = value.replace('\\"', '"')
+        found[mark[1]] = _storable(value.replace('\\"', '"'))
     return found
 
 
@@ -295,8 +311,9 @@ def _event(fields: Mapping[str, str], channel: str, linkedid: str) -> JournalEve
 
 
 def read_time(text: str) -> datetime:
-    """`2026-11-21 20:41:04.570+0000` → aware UTC. Raises ValueError without a zone."""
-    at = datetime.fromisoformat(text)
+    """`2026-11-21 20:41:04.570 +0000` → aware UTC; the space may be missing, the zone
+    may not. Raises ValueError."""
+    at = datetime.fromisoformat(text.replace(" +", "+").replace(" -", "-"))
     if at.tzinfo is None:
         raise ValueError(f"event time {text!r} names no zone")
     return at.astimezone(UTC)

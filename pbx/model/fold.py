@@ -57,12 +57,14 @@ def fold(
     *,
     unreadable: int = 0,
     rebooted_at: datetime | None = None,
+    gone_at: datetime | None = None,
 ) -> Call:
     """One group of events → the record of that call.
 
     `unreadable` counts the group's lines that could not be understood; `rebooted_at` is
     when Asterisk last started: a call still open whose last event is older died with
-    it. Raises ValueError if there are no events at all.
+    it. `gone_at` is when the second witness saw the caller's channel end: it closes a
+    call whose own journal lines never will. Raises ValueError without any event.
     """
     kept = list(dict.fromkeys(events))
     if not kept:
@@ -73,15 +75,19 @@ def fold(
     is_over = all(c.ended_at for c in channels) or any(
         isinstance(e, CallEnded) and e.linkedid == call_id for e in kept
     )
+    caller = next((c for c in channels if c.id == call_id), channels[0])
     is_truncated = not is_over and rebooted_at is not None and last_at < rebooted_at
+    is_end_lost = not (is_over or is_truncated or caller.ended_at or gone_at is None)
+    if is_end_lost:
+        caller.ended_at = gone_at
     return _Story(
         call_id=call_id,
         channels=channels,
-        caller=next((c for c in channels if c.id == call_id), channels[0]),
+        caller=caller,
         last_at=last_at,
-        is_over=is_over or is_truncated,
+        is_over=is_over or is_truncated or is_end_lost,
         is_truncated=is_truncated,
-        has_gap=bool(unreadable),
+        has_gap=bool(unreadable) or is_end_lost,
         joined=tuple(sorted({e.linkedid for e in kept} - {call_id}, key=birth)),
     ).tell()
 

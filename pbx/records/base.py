@@ -1,0 +1,54 @@
+"""What every writer of the store shares: its engine, its dialect, its outbox."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from pbx.records.database import migrate, open_engine
+from pbx.records.tables import outbox
+
+
+def now() -> datetime:
+    """The wall clock, aware."""
+    return datetime.now(UTC)
+
+
+def upsert_into(connection: AsyncConnection, table: sa.Table) -> Any:
+    """An INSERT that knows `on_conflict_do_…`, in the dialect of this connection."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+async def announce(connection: AsyncConnection, call_id: str, revision: int) -> None:
+    """Tell consumers that there is a new revision."""
+    await connection.execute(
+        sa.insert(outbox).values(call_id=call_id, revision=revision, written_at=now())
+    )
+
+
+class Store:
+    """An open store."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connect and bring the schema up to date. Raises whatever the driver raises
+        if the database is away; nothing is left open then."""
+        engine = open_engine(url)
+        try:
+            await migrate(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()

@@ -1,0 +1,98 @@
+"""Reaching the store: engines that fail fast, and the schema brought up to date.
+
+SQLite runs in WAL with `synchronous=FULL`: a commit is on disk before the feed can
+show it, so a power cut never takes back what a consumer was told. It costs one fsync a
+batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+logging.getLogger("alembic.runtime").setLevel(logging.WARNING)  # "Context impl …"
+
+_CONNECT_SECONDS = 5.0
+_COMMAND_SECONDS = 10.0
+_BUSY_MILLISECONDS = 5000
+_MIGRATION_LOCK = 112_112
+"""PostgreSQL's advisory lock that lets one process at a time change the schema."""
+
+
+def open_engine(url: str, *, writes: bool = True) -> AsyncEngine:
+    """An engine for `postgresql+asyncpg://` or `sqlite+aiosqlite://`.
+
+    Every wait has an end: connecting 5 s, a statement 10 s, SQLite's lock 5 s. With
+    `writes`, SQLite transactions take the write lock at once (BEGIN IMMEDIATE), since
+    one that begins by reading cannot wait for it later.
+    """
+    if make_url(url).get_backend_name() == "postgresql":
+        return create_async_engine(
+            url,
+            pool_size=2,
+            max_overflow=2,
+            pool_timeout=_CONNECT_SECONDS,
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "command_timeout": _COMMAND_SECONDS,
+            },
+        )
+    database = make_url(url).database
+    if database and writes:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url)
+    _teach_sqlite(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
+    return engine
+
+
+def _teach_sqlite(engine: AsyncEngine, begin: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # we begin ourselves, see below
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _began(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """Bring the schema to `revision`, in one transaction, one process at a time."""
+    async with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
+            )
+        await connection.run_sync(_migrate, revision)
+
+
+def _migrate(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    if revision == "base":
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether a reader met a store that no recorder has made yet."""
+    told = str(error)
+    return isinstance(getattr(error, "orig", error), sqlite3.OperationalError) and (
+        "no such table" in told or "unable to open" in told
+    )

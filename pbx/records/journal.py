@@ -1,0 +1,229 @@
+"""The journal file, read from where the store says we stopped.
+
+Asterisk opens, appends and closes the file for every record, so rotation by rename is
+safe; what we must survive is everything else that happens to files: renamed, removed
+and made anew, truncated in place, half a record at the end, a pile of rotated files
+after a long stop. Nothing here advances by itself: `read` gives the next batch again
+and again until `advance` is told that the store has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pbx.model.events import LAST_FIELD, RECORD_END, RECORD_START
+
+READ_BYTES = 256 * 1024
+"""Most that is read, and held, at a time."""
+MAX_RECORD_BYTES = 64 * 1024
+"""A record that does not end within this is given up as unreadable; Asterisk's fields
+together stay below 8 KB."""
+MAX_BATCH_LINES = 400
+_SETTLED_SECONDS = 1.0
+_TAIL_BYTES = 64
+_FINGERPRINT_BYTES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one journal file has been read; `tail` is what stood just before."""
+
+    offset: int
+    tail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RawLine:
+    """One record as it stands in the file."""
+
+    offset: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one file, and the position once they are stored."""
+
+    journal: str
+    lines: tuple[RawLine, ...]
+    before: Position | None
+    after: Position
+
+
+class Journal:
+    """Reads `path` and its rotated siblings (`journal.jsonl.1`, `journal.jsonl-2026…`).
+
+    A file is known by its first record, which holds a time and a channel's id, not by
+    its name or inode: a renamed or restored file is the same file. `positions` is what
+    the store knows, journal id → position; it is kept up to date here.
+    """
+
+    def __init__(self, path: Path, positions: dict[str, Position]) -> None:
+        self._path = path
+        self._positions = positions
+        self._file: _File | None = None
+
+    def read(self, most_lines: int = MAX_BATCH_LINES) -> Batch | None:
+        """The next records, oldest file first; None: all is read. Raises OSError."""
+        for _ in range(2):
+            if self._file is None:
+                self._file = self._open_next()
+            if self._file is None:
+                return None
+            may_grow = self._file.is_at(self._path) or not self._file.is_settled()
+            batch = self._file.read(
+                self._positions, most_lines, is_last_word=not may_grow
+            )
+            if batch is not None or may_grow:
+                return batch
+            self.close()  # rotated away and read to its end: on to the next
+        return None
+
+    def advance(self, batch: Batch) -> None:
+        """The store holds this batch."""
+        self._positions[batch.journal] = batch.after
+
+    def reset(self, positions: dict[str, Position]) -> None:
+        """Begin again from what the store says, after its answer was lost."""
+        self.close()
+        self._positions = positions
+
+    def close(self) -> None:
+        """Let go of the open file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open_next(self) -> _File | None:
+        """The oldest file with something unread, else the live one, if it exists."""
+        for path in self._files():
+            with suppress(FileNotFoundError):
+                file = _File(path)
+                if path == self._path or file.has_more(self._positions):
+                    return file
+                file.close()
+        return None
+
+    def _files(self) -> list[Path]:
+        """Rotated files, oldest first, then the live one."""
+        dated: list[tuple[int, Path]] = []
+        for path in self._path.parent.glob(f"{self._path.name}[.-]*"):
+            if path.suffix in {".gz", ".xz", ".zst", ".bz2"}:
+                continue
+            with suppress(FileNotFoundError):
+                dated.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(dated)] + [self._path]
+
+
+class _File:
+    """One open journal file."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fingerprint = ""
+        self._generation = 0
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this file stands under that name."""
+        try:
+            there = path.stat()
+        except FileNotFoundError:
+            return False
+        here = os.fstat(self._descriptor)
+        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+    def is_settled(self) -> bool:
+        """Whether nobody wrote for a while: Asterisk may have opened the file just
+        before it was renamed. A clock set back counts as a while too."""
+        age = time.time() - os.fstat(self._descriptor).st_mtime
+        return abs(age) > _SETTLED_SECONDS
+
+    def has_more(self, positions: dict[str, Position]) -> bool:
+        journal = self._identify(positions)
+        if journal is None:
+            return False
+        position = positions.get(journal)
+        return os.fstat(self._descriptor).st_size > (position.offset if position else 0)
+
+    def read(
+        self, positions: dict[str, Position], most_lines: int, *, is_last_word: bool
+    ) -> Batch | None:
+        """The next batch; with `is_last_word` nothing more will be written, so that
+        even half a record is given out."""
+        journal = self._identify(positions)
+        if journal is None:
+            return None
+        before = positions.get(journal)
+        start = before.offset if before else 0
+        data = os.pread(self._descriptor, READ_BYTES, start)
+        if not data:
+            return None
+        is_end = is_last_word and len(data) < READ_BYTES
+        lines = cut(data, start, is_end=is_end)[:most_lines]
+        if not lines:
+            return None
+        end = lines[-1].offset + len(lines[-1].raw)
+        tail = ((before.tail if before else b"") + data[: end - start])[-_TAIL_BYTES:]
+        return Batch(journal, tuple(lines), before, Position(end, tail))
+
+    def _identify(self, positions: dict[str, Position]) -> str | None:
+        """The journal's id: its first record's fingerprint and a generation, counted
+        up when what we have read of it is no longer what stands there."""
+        head = os.pread(self._descriptor, _FINGERPRINT_BYTES, 0)
+        first, newline, _ = head.partition(b"\n")
+        if not newline and len(head) < _FINGERPRINT_BYTES:
+            return None
+        fingerprint = hashlib.sha256(first).hexdigest()[:32]
+        if fingerprint != self._fingerprint:
+            self._fingerprint, self._generation = fingerprint, 0
+        while True:
+            journal = f"{fingerprint}.{self._generation}"
+            position = positions.get(journal)
+            if position is None or self._stands(position):
+                return journal
+            self._generation += 1
+
+    def _stands(self, position: Position) -> bool:
+        start = position.offset - len(position.tail)
+        return os.pread(self._descriptor, len(position.tail), start) == position.tail
+
+
+def cut(data: bytes, start: int, *, is_end: bool) -> list[RawLine]:
+    """Cut bytes that began at offset `start` into records.
+
+    A record begins at `{"eventtype":"` wherever that stands (a torn line has no end of
+    its own, a line feed inside a value is no end) and is complete when the next one
+    begins, or when it ends as Asterisk ends it. `is_end`: the rest is given out too.
+    """
+    starts = _starts(data)
+    lines: list[RawLine] = []
+    for begin, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        raw = data[begin:end]
+        is_last = end == len(data)
+        if is_last and not (is_end or _is_whole(raw) or len(raw) > MAX_RECORD_BYTES):
+            break
+        lines.append(RawLine(start + begin, raw))
+    return lines
+
+
+def _starts(data: bytes) -> list[int]:
+    starts = [0] if data else []
+    at = data.find(RECORD_START, 1)
+    while at >= 0:
+        starts.append(at)
+        at = data.find(RECORD_START, at + 1)
+    return starts
+
+
+def _is_whole(raw: bytes) -> bool:
+    if raw.startswith(RECORD_START):
+        return raw.endswith(RECORD_END) and LAST_FIELD in raw
+    return raw.endswith(b"\n")
