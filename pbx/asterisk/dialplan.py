@@ -160,11 +160,6 @@ def _targets(
 ) -> Iterator[Place]:
     parts = target.split(",")  # [[context,]extension,]priority
     context, exten, priority = [place.context, place.exten][: 3 - len(parts)] + parts
-    if "${" in context:
-        # Only behind DIALPLAN_EXISTS(): every context that fits may be meant.
-        prefix = context.split("${")[0]
-        yield from (Place(c, exten, 1) for c in plan.contexts if c.startswith(prefix))
-        return
     steps = plan.contexts.get(context, {}).get(exten, [])
     if priority.isdigit():
         number = int(priority)
