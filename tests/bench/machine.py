@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -44,11 +45,12 @@ class CpuMeter:
     processes: dict[str, list[int]]
     """Name → pids; with each, its living children are counted."""
     _begin: dict[str, float] = field(init=False)
-    _machine: tuple[float, float] = field(init=False)
+    _idle: float = field(init=False)
+    _at: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._begin = {n: _cpu_seconds(pids) for n, pids in self.processes.items()}
-        self._machine = _machine_seconds()
+        self._idle, self._at = _idle_seconds(), time.monotonic()
 
     def seconds(self) -> dict[str, float]:
         """CPU seconds used since the meter was made, by name."""
@@ -59,8 +61,8 @@ class CpuMeter:
 
     def busy_share(self) -> float:
         """How busy all cores were since then, 0…1, whoever used them."""
-        busy, total = _machine_seconds()
-        return (busy - self._machine[0]) / max(total - self._machine[1], 1e-9)
+        elapsed = (time.monotonic() - self._at) * (os.cpu_count() or 1)
+        return 1 - (_idle_seconds() - self._idle) / max(elapsed, 1e-9)
 
 
 def _cpu_seconds(pids: list[int]) -> float:
@@ -73,13 +75,10 @@ def _cpu_seconds(pids: list[int]) -> float:
     return total
 
 
-def _machine_seconds() -> tuple[float, float]:
+def _idle_seconds() -> float:
+    """Of all cores. The kernel measures idle time; the other kinds it samples."""
     times = psutil.cpu_times()
-    idle = times.idle + times.iowait
-    steal = times.steal  # the host gave these to somebody else: neither ours nor idle
-    total = times.user + times.nice + times.system + idle + steal
-    total += times.irq + times.softirq
-    return total - idle, total
+    return float(times.idle + times.iowait)
 
 
 def _processor() -> str:

@@ -14,6 +14,9 @@ import sys
 import uvloop
 from panoramisk import fast_agi
 
+from agi.doorkeeper import Doorkeeper
+from agi.protocol import Request
+from agi.session import Session
 from tests.bench.fastagi.session import COMMANDS, SCRIPT
 
 BACKLOG = 1024
@@ -24,7 +27,7 @@ async def panoramisk() -> asyncio.Server:
 
     async def intake(request: fast_agi.Request) -> None:
         for command in COMMANDS:
-            await request.send_command(command)
+            await request.send_command(" ".join(command))
 
     application = fast_agi.Application(loop=asyncio.get_running_loop())
     application.add_route(SCRIPT, intake)
@@ -33,7 +36,27 @@ async def panoramisk() -> asyncio.Server:
     )
 
 
-SERVERS = {"panoramisk": panoramisk}
+async def gerbang() -> asyncio.Server:
+    """Our own sessions, behind their doorkeeper, as `agi.server` has them."""
+    tasks: set[asyncio.Task[None]] = set()
+    door = Doorkeeper(asyncio.get_running_loop().time)
+
+    async def intake(session: Session) -> None:
+        for name, *arguments in COMMANDS:
+            await session.command(name, *arguments)
+        session.close()
+
+    def begin(session: Session, _: Request) -> None:
+        task = asyncio.ensure_future(intake(session))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return await asyncio.get_running_loop().create_server(
+        lambda: Session(door, begin, lambda _: None), "127.0.0.1", 0, backlog=BACKLOG
+    )
+
+
+SERVERS = {"gerbang": gerbang, "panoramisk": panoramisk}
 
 
 async def serve(name: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 COMMANDS = (
-    "SET VARIABLE INTAKE started",
-    "GET VARIABLE CALL_UUID",
-    "EXEC NoOp bench",
-    "SET VARIABLE INTAKE done",
+    ("SET VARIABLE", "INTAKE", "started"),
+    ("GET VARIABLE", "CALL_UUID"),
+    ("EXEC", "NoOp", "bench"),
+    ("SET VARIABLE", "INTAKE", "done"),
 )
 """As many as an ordinary call of ours needs, and no audio."""
 
