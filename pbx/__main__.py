@@ -27,6 +27,7 @@ COMMANDS = (
     "intake",
     "recorder",
     "control",
+    "asterisk",
 )
 """Each is a module of `pbx.commands` with `register(app)`; the order is the help's."""
 
