@@ -23,6 +23,7 @@ from pbx.control.alarms import Board, Pulse, conditions
 from pbx.control.page import build, serve
 from pbx.control.picture import Moment
 from pbx.control.room import Room
+from pbx.control.store import LazyStore
 from pbx.control.watch import Watch, worker_lives
 from pbx.control.witness import Witness, WitnessStore
 from pbx.model.city import City
@@ -191,10 +192,17 @@ class Control:
         )
 
 
-async def run(settings: Settings, store: WitnessStore) -> None:
-    """Run the control room until SIGTERM or SIGINT."""
+async def run(settings: Settings) -> None:
+    """Run the control room until SIGTERM or SIGINT.
+
+    Raises CityError or OSError if there is no city to read at the start.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await Control(settings, store).run(stop)
+    store = LazyStore(settings.database_url)
+    try:
+        await Control(settings, store).run(stop)
+    finally:
+        await store.close()

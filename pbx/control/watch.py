@@ -105,20 +105,30 @@ class Watch:
 
 
 def worker_lives(run: Path) -> Callable[[int], bool | None]:
-    """Ask the workers' status files and the kernel; a stopped process does not live."""
+    """Ask the status files for the worker's pid and the kernel whether it runs.
+
+    The supervisor's word and the worker's own count alike: one living pid is enough.
+    """
 
     def lives(worker: int) -> bool | None:
+        name = f"intake-{worker}"
+        pids: list[object] = []
         for status in read_all(run):
-            if status.get("process") == f"intake-{worker}":
-                return _runs(Path(f"/proc/{status.get('pid')}/stat"))
-        return None
+            if status.get("process") == name:
+                pids.append(status.get("pid"))
+            kept = status.get("figures", {}).get("processes", {})
+            if name in kept:
+                pids.append(kept[name].get("pid"))
+        known = [_runs(Path(f"/proc/{pid}/stat")) for pid in pids if pid]
+        return any(known) if known else None
 
     return lives
 
 
 def _runs(stat: Path) -> bool:
+    """Whether a process lives and is not stopped (proc(5), field 3)."""
     try:
         state = stat.read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return False
-    return state not in "TtZX"
+    return state not in {"T", "t", "Z", "X"}

@@ -26,7 +26,7 @@ TRUNK_CONTEXT = "from-trunk"
 MOST_NOTES = 50_000
 """About 25,000 calls, two months of Kediri, in some 15 MB."""
 
-STORE_DEADLINE_SECONDS = 5.0
+STORE_DEADLINE_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0
 
@@ -35,7 +35,14 @@ class WitnessStore(Protocol):
     """What the record store does for the witness; every call may come twice."""
 
     async def witness_seen(
-        self, call_id: str, *, trunk: str, number: str, ani: str, seen_at: datetime
+        self,
+        call_id: str,
+        *,
+        channel: str,
+        trunk: str,
+        seen_at: datetime,
+        number: str,
+        ani: str,
     ) -> None:
         """A trunk channel exists; `number` is empty if it was not seen to begin."""
 
@@ -56,6 +63,7 @@ class Seen:
     """A note: a trunk channel exists."""
 
     call_id: str
+    channel: str
     trunk: str
     number: str
     ani: str
@@ -65,10 +73,11 @@ class Seen:
         """Write it down."""
         await store.witness_seen(
             self.call_id,
+            channel=self.channel,
             trunk=self.trunk,
+            seen_at=self.at,
             number=self.number,
             ani=self.ani,
-            seen_at=self.at,
         )
 
 
@@ -155,6 +164,7 @@ class Witness:
             self._note(
                 Seen(
                     call_id=channel.uniqueid,
+                    channel=channel.channel,
                     trunk=trunk,
                     number=channel.extension if is_fresh else "",
                     ani=channel.caller,
@@ -200,6 +210,12 @@ class Witness:
         """Take up what an earlier process of ours left open."""
         async with asyncio.timeout(STORE_DEADLINE_SECONDS):
             stored = set(await store.open_witnesses())
+        # A snapshot's view of a call stored before knows less than the store.
+        self._notes = deque(
+            note
+            for note in self._notes
+            if not (isinstance(note, Seen) and note.call_id in stored)
+        )
         noted = {note.call_id for note in self._notes}
         for call_id in stored - self.open - noted:
             if self._has_looked:

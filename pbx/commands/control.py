@@ -1,0 +1,32 @@
+"""`gerbang control`: the control room's process."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command()
+    def control() -> None:
+        """Watch the calls from beside: manager link, second witness, alarms, page.
+
+        [bold]gerbang run[/bold] starts it. It notes each citizen's call apart from the
+        journal, brings home calls that hang in the filter, raises alarms, and serves
+        /healthz, /status and /metrics on 127.0.0.1 (the city's status_port). Calls
+        never depend on it. SIGTERM ends it.
+        """
+        import uvloop
+
+        from pbx import log
+        from pbx.control.process import run
+        from pbx.model.city import CityError
+        from pbx.settings import Settings
+
+        log.configure("control")
+        try:
+            uvloop.run(run(Settings()))
+        except (CityError, OSError) as error:
+            typer.echo(f"gerbang control: {error}", err=True)
+            raise typer.Exit(1) from error
