@@ -76,3 +76,13 @@ class Settings:
             if url.startswith(plain):
                 return "postgresql+asyncpg://" + url.removeprefix(plain)
         return url.replace("sqlite://", "sqlite+aiosqlite://", 1)
+
+
+def active_city_file(settings: Settings) -> Path:
+    """The city in force: the copy kept with the rendered configuration.
+
+    An edited city file does not go live before `gerbang render`; without any rendered
+    configuration it is the city file itself.
+    """
+    rendered = settings.asterisk_home / "current" / "city.toml"
+    return rendered if rendered.is_file() else settings.city_file

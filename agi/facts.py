@@ -1,0 +1,74 @@
+"""Telling Asterisk's journal what happened: `EXEC CELGenUserEvent NAME,key=value&…`.
+
+The journal is the truth records are made of. Each value is URL-encoded: a quote inside
+breaks cel_custom's JSON (proved on 22.10), a comma separates the application's
+arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from ghostfilter.verdict import Verdict
+
+MAX_EVIDENCE_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class PromptHeard:
+    """What the caller heard of a prompt."""
+
+    name: str
+    at_ms: int
+    """Since the audio was connected, like every `at_ms`."""
+    heard_ms: int
+    ended: str
+    """key, voice, end or caller."""
+
+    def told(self) -> str:
+        """The fact as CELGenUserEvent's arguments."""
+        return _told(
+            "PROMPT",
+            name=self.name,
+            at_ms=self.at_ms,
+            heard_ms=self.heard_ms,
+            ended=self.ended,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """A key."""
+
+    digit: str
+    at_ms: int
+
+    def told(self) -> str:
+        """The fact as CELGenUserEvent's arguments."""
+        return _told("KEY", digit=self.digit, at_ms=self.at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict."""
+
+    verdict: Verdict
+    at_ms: int
+
+    def told(self) -> str:
+        """The fact as CELGenUserEvent's arguments."""
+        return _told(
+            "VERDICT",
+            verdict=self.verdict.ruling.value,
+            reason=self.verdict.reason.value,
+            at_ms=self.at_ms,
+            evidence=self.verdict.because[:MAX_EVIDENCE_CHARACTERS],
+        )
+
+
+Fact = PromptHeard | KeyPressed | Judged
+
+
+def _told(event: str, /, **values: str | int) -> str:
+    return f"{event},{urlencode(values, quote_via=quote, safe='')}"

@@ -1,0 +1,227 @@
+"""The story of one call, from Asterisk's request to `INTAKE=done`.
+
+The dialplan has set the safe answer before we are asked, and trusts nothing but our
+last act. So whatever goes wrong here, the right thing to do is to let go: close the
+session, and the caller goes on to an operator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from agi.audiosocket import AudioLine, Ear
+from agi.facts import Fact, Judged
+from agi.figures import Figures
+from agi.in_force import InForce
+from agi.listening import Listening
+from agi.protocol import Reply, Request
+from agi.session import Session, SessionEndedError
+from ghostfilter.verdict import Context, Policy, Verdict, judge
+from ivr.engine import Outcome
+from pbx.log import call_id, masked
+from routing.plan import Facts, Route, choose_route
+
+_log = logging.getLogger(__name__)
+
+SCRIPT = "intake"
+HOLD_BACK_SECONDS = 4.0
+"""We decide this long before the dialplan's own deadline, whatever is undecided."""
+LEAVE_SECONDS = 1.0
+"""Asterisk leaves AudioSocket within a frame of being told to."""
+
+
+class NotOurCallError(Exception):
+    """The dialplan asks for something the city does not declare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What the dialplan asks: `/intake,<dnis>,<flow>,<trunk>,<repeat>`."""
+
+    call_id: str
+    caller: str
+    number: str
+    flow: str
+    trunk: str
+    is_repeat: bool
+
+
+def read_invitation(request: Request) -> Invitation:
+    """Raises NotOurCallError for anything but our own dialplan's request."""
+    if request.script != SCRIPT or len(request.arguments) != 4 or not request.uniqueid:
+        raise NotOurCallError(
+            f"script {request.script!r} with {len(request.arguments)} arguments"
+        )
+    number, flow, trunk, repeat = request.arguments
+    return Invitation(
+        call_id=request.uniqueid,
+        caller=request.caller,
+        number=number,
+        flow=flow,
+        trunk=trunk,
+        is_repeat=repeat != "0",
+    )
+
+
+class Intake:
+    """Takes calls, one task each. `expected` is AudioSocket's question who is who."""
+
+    def __init__(
+        self,
+        worker: int,
+        audio_port: int,
+        in_force: Callable[[], InForce],
+        figures: Figures,
+    ) -> None:
+        self._worker = worker
+        self._audio_port = audio_port
+        self._in_force = in_force
+        self._figures = figures
+        self._expected: dict[UUID, Listening] = {}
+
+    def expected(self, uuid: UUID, line: AudioLine) -> Ear | None:
+        """The call an audio connection belongs to; each is answered once."""
+        listening = self._expected.pop(uuid, None)
+        if listening is not None:
+            listening.connect(line)
+        return listening
+
+    async def take(self, session: Session, request: Request) -> None:
+        """One call, whole. Never raises, except when cancelled."""
+        call_id.set(request.uniqueid or None)
+        self._figures.begin()
+        call = _Call(self, session, self._in_force())
+        try:
+            await call.run(request)
+        except SessionEndedError:
+            call.done("caller-left")
+        except Exception as error:  # noqa: BLE001 - per call: count, let the caller go on
+            self._figures.errors += 1
+            _log.exception("call let go; the dialplan brings it to the queue")
+            call.done("error", error=type(error).__name__)
+        finally:
+            self._figures.end()
+            session.close()
+
+
+class _Call:
+    """What one call carries along."""
+
+    def __init__(self, intake: Intake, session: Session, in_force: InForce) -> None:
+        self._intake = intake
+        self._session = session
+        self._in_force = in_force
+        self._began = asyncio.get_running_loop().time()
+
+    async def run(self, request: Request) -> None:
+        invitation = read_invitation(request)
+        _log.info(
+            "call taken number=%s caller=%s trunk=%s flow=%s repeat=%d",
+            invitation.number,
+            masked(invitation.caller),
+            invitation.trunk,
+            invitation.flow,
+            invitation.is_repeat,
+        )
+        await self._set("INTAKE", "started")
+        await self._set("INTAKE_WORKER", str(self._intake._worker))
+        listening, outcome = await self._listen(invitation)
+        if outcome is Outcome.CALLER_HUNG_UP:
+            self.done("caller-left")
+            return
+        verdict = self._judge(invitation, listening)
+        route = self._route(invitation, verdict)
+        judged = Judged(verdict, listening.lasted_ms)
+        await self._tell([*listening.prompts, *listening.keys, judged])
+        await self._hand_over(route)
+        self._intake._figures.verdicts[f"{verdict.ruling}/{verdict.reason}"] += 1
+        self.done(
+            "handed-over",
+            verdict=verdict.ruling.value,
+            reason=verdict.reason.value,
+            route=route.way.value,
+            queue=route.queue,
+            priority=route.priority,
+        )
+
+    async def _listen(self, invitation: Invitation) -> tuple[Listening, Outcome]:
+        """Screen the caller: his audio comes to us until the flow has ended."""
+        flow = self._in_force.flow(invitation.flow)
+        deadline = self._in_force.city.flows[invitation.flow].deadline_seconds
+        listening = Listening(flow, self._in_force.prompt)
+        uuid = uuid4()
+        self._intake._expected[uuid] = listening
+        try:
+            address = f"{uuid},127.0.0.1:{self._intake._audio_port}"
+            reply = self._session.begin("EXEC", "AudioSocket", address)
+            self._session.on_end = listening.caller_left
+            reply.add_done_callback(lambda _: listening.audio_ended())
+            outcome = await listening.outcome(deadline - HOLD_BACK_SECONDS)
+            listening.end_audio()
+            if outcome is not Outcome.CALLER_HUNG_UP:
+                await self._session.finish(reply, LEAVE_SECONDS)
+        finally:
+            self._intake._expected.pop(uuid, None)
+            listening.close()
+        return listening, outcome
+
+    def _judge(self, invitation: Invitation, listening: Listening) -> Verdict:
+        flow = self._in_force.city.flows[invitation.flow]
+        verdict = judge(
+            listening.evidence,
+            Policy(silent=flow.silent, noise=flow.noise),
+            Context(
+                expected_frames=listening.expected_frames,
+                key=listening.keys[0].digit if listening.keys else None,
+                is_repeat=invitation.is_repeat,
+                error=listening.error,
+            ),
+        )
+        _log.info(
+            "verdict %s reason=%s: %s", verdict.ruling, verdict.reason, verdict.because
+        )
+        return verdict
+
+    def _route(self, invitation: Invitation, verdict: Verdict) -> Route:
+        city = self._in_force.city
+        dialled = next(
+            (n for n in city.numbers if n.number == invitation.number), city.numbers[0]
+        )
+        return choose_route(
+            Facts(
+                ruling=verdict.ruling,
+                queue=dialled.queue,
+                priority=dialled.priority,
+                low_priority=city.flows[invitation.flow].low_priority,
+            )
+        )
+
+    async def _tell(self, facts: list[Fact]) -> None:
+        """The journal's facts. One that Asterisk refuses must not cost the call."""
+        for fact in facts:
+            reply = await self._session.command("EXEC", "CELGenUserEvent", fact.told())
+            if not reply.is_ok or reply.result != "0":
+                _log.error("fact not told: %s: %s", fact, reply)
+
+    async def _hand_over(self, route: Route) -> None:
+        await self._set("INTAKE_ROUTE", route.way.value)
+        await self._set("INTAKE_QUEUE", route.queue)
+        await self._set("INTAKE_PRIORITY", str(route.priority))
+        await self._set("INTAKE", "done")
+
+    async def _set(self, name: str, value: str) -> Reply:
+        reply = await self._session.command("SET VARIABLE", name, value)
+        if not reply.is_ok:
+            raise SessionEndedError(f"{name} not set: {reply}")
+        return reply
+
+    def done(self, outcome: str, **more: str | int) -> None:
+        """The one canonical last line of a call."""
+        self._intake._figures.outcomes[outcome] += 1
+        seconds = asyncio.get_running_loop().time() - self._began
+        said = "".join(f" {name}={value}" for name, value in more.items())
+        _log.info("call done outcome=%s%s seconds=%.2f", outcome, said, seconds)

@@ -1,0 +1,198 @@
+"""One caller between the thinking rooms.
+
+Frames go to the ghost filter, its signals and the caller's keys to the flow, the flow's
+commands to the audio line.
+
+Everything happens inside the loop's callbacks, without a task or a queue of its own: a
+key reaches the flow in the turn of the loop in which it arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import assert_never
+
+from agi.audiosocket import FRAME_SECONDS, AudioLine, Ear
+from agi.facts import KeyPressed, PromptHeard
+from agi.in_force import Prompt
+from ghostfilter.detector import Detector, Evidence, Signal
+from ivr.engine import (
+    AudioLost,
+    CallerHungUp,
+    Digit,
+    Engine,
+    Event,
+    Finish,
+    Outcome,
+    Play,
+    PromptEnded,
+    Started,
+    StartTimer,
+    StopPrompt,
+    TimerFired,
+    VoiceHeard,
+)
+from ivr.flow import Flow
+
+_log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 2.5
+"""Asterisk itself gives up connecting after 2 s (MAX_CONNECT_TIMEOUT_MSEC)."""
+
+_ENDED = {Outcome.KEY: "key", Outcome.VOICE: "voice"}
+
+
+class Listening(Ear):
+    """One call's ear; `outcome` waits for the flow's end."""
+
+    def __init__(self, flow: Flow, prompt: Callable[[str], Prompt]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._engine = Engine(flow)
+        self._prompt = prompt
+        self._detector = Detector()
+        self._line: AudioLine | None = None
+        self._connected_at: float | None = None
+        self._finished_at: float | None = None
+        self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
+        self._playing: tuple[str, int] | None = None
+        self._timer = self._loop.call_later(CONNECT_SECONDS, self.audio_ended)
+        self.prompts: list[PromptHeard] = []
+        self.keys: list[KeyPressed] = []
+        self.error: str | None = None
+
+    async def outcome(self, deadline_seconds: float) -> Outcome:
+        """How the flow ended; after the deadline, as if the audio were lost."""
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await asyncio.shield(self._outcome)
+        except TimeoutError:
+            self.error = f"undecided after {deadline_seconds:g} s"
+            self._handle(AudioLost())
+            return Outcome.AUDIO_LOST
+        finally:
+            self._timer.cancel()
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was heard."""
+        return self._detector.evidence()
+
+    @property
+    def lasted_ms(self) -> int:
+        """How long we listened, until the flow's end."""
+        return self._ms(self._finished_at or self._loop.time())
+
+    @property
+    def expected_frames(self) -> int:
+        """How many frames a caller with media would have sent."""
+        return int(self.lasted_ms / 1000 / FRAME_SECONDS)
+
+    def connect(self, line: AudioLine) -> None:
+        """The caller's audio is here: begin."""
+        self._line = line
+        self._connected_at = self._loop.time()
+        _log.info("audio connected")
+        self._loop.call_soon(self._handle, Started())
+
+    def end_audio(self) -> None:
+        """Give the call back to the dialplan."""
+        if self._line is not None:
+            self._line.end()
+
+    def close(self) -> None:
+        """Let go of everything: no timer, no audio connection stays behind."""
+        self._timer.cancel()
+        self._outcome.cancel()
+        if self._line is not None and self._finished_at is None:
+            self._line.abort()
+
+    def caller_left(self) -> None:
+        """Asterisk says the caller has hung up, or was taken elsewhere."""
+        self._handle(CallerHungUp())
+
+    # -- Ear
+
+    def hear(self, frame: bytes) -> None:
+        """20 ms of the caller."""
+        if self._finished_at is not None:
+            return
+        try:
+            signal = self._detector.push(frame)
+        except Exception as error:  # noqa: BLE001 - per call: logged, and to a human
+            _log.exception("the ghost filter failed")
+            self.error = f"{type(error).__name__} in the ghost filter"
+            self._handle(AudioLost())
+            return
+        if signal is Signal.VOICE:
+            self._handle(VoiceHeard())
+
+    def press(self, key: str) -> None:
+        """Any key."""
+        if self._finished_at is None:
+            self.keys.append(KeyPressed(key, self._ms(self._loop.time())))
+            self._handle(Digit(key))
+
+    def prompt_ended(self) -> None:
+        """The prompt was played."""
+        if self._playing is not None:
+            name, _ = self._playing
+            self._note_prompt("end")
+            self._handle(PromptEnded(name))
+
+    def audio_ended(self) -> None:
+        """The audio connection is gone, or never came."""
+        if self._finished_at is None:
+            self.error = "audio lost" if self._line else "audio not connected"
+        self._line = None
+        self._handle(AudioLost())
+
+    # -- the flow's commands
+
+    def _handle(self, event: Event) -> None:
+        for command in self._engine.handle(event):
+            match command:
+                case Play(name):
+                    self._play(name)
+                case StopPrompt():
+                    self._stop()
+                case StartTimer(name, seconds):
+                    self._timer.cancel()
+                    fired = TimerFired(name)
+                    self._timer = self._loop.call_later(seconds, self._handle, fired)
+                case Finish(outcome):
+                    self._finish(outcome)
+                case _:
+                    assert_never(command)
+
+    def _play(self, name: str) -> None:
+        self._playing = (name, self._ms(self._loop.time()))
+        if self._line is not None:
+            self._line.play(self._prompt(name).wire)
+
+    def _stop(self) -> None:
+        if self._playing is not None:
+            self._note_prompt(_ENDED.get(self._engine.outcome or Outcome.KEY, "caller"))
+        if self._line is not None:
+            self._line.stop()
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._timer.cancel()
+        self._finished_at = self._loop.time()
+        if not self._outcome.done():
+            self._outcome.set_result(outcome)
+
+    def _note_prompt(self, ended: str) -> None:
+        assert self._playing is not None  # noqa: S101 - looked at by both callers
+        name, at_ms = self._playing
+        self._playing = None
+        length_ms = int(self._prompt(name).seconds * 1000)
+        heard_ms = min(self._ms(self._loop.time()) - at_ms, length_ms)
+        self.prompts.append(PromptHeard(name, at_ms, heard_ms, ended))
+        _log.info("prompt %s heard_ms=%d ended=%s", name, heard_ms, ended)
+
+    def _ms(self, at: float) -> int:
+        return (
+            0 if self._connected_at is None else int((at - self._connected_at) * 1000)
+        )

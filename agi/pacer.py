@@ -1,0 +1,45 @@
+"""One clock for all callers' ears: every 20 ms each line gets what is due.
+
+One timer for all lines costs a tenth of one timer each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from agi.audiosocket import FRAME_SECONDS, AudioLine
+
+LATE_SECONDS = 0.5
+"""So far behind (a stopped process, a sleeping machine) the clock starts anew."""
+
+
+class Pacer:
+    """Calls `send_due` of every line on absolute deadlines."""
+
+    def __init__(self) -> None:
+        self._lines: set[AudioLine] = set()
+        self.worst_lateness_seconds = 0.0
+        """The latest tick so far: how long something held the loop."""
+
+    def add(self, line: AudioLine) -> None:
+        """Serve this line from now on, beginning at once."""
+        self._lines.add(line)
+        line.send_due(asyncio.get_running_loop().time())
+
+    def remove(self, line: AudioLine) -> None:
+        """Serve it no more."""
+        self._lines.discard(line)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due += FRAME_SECONDS
+            await asyncio.sleep(due - loop.time())
+            now = loop.time()
+            self.worst_lateness_seconds = max(self.worst_lateness_seconds, now - due)
+            if now - due > LATE_SECONDS:
+                due = now
+            for line in tuple(self._lines):
+                line.send_due(now)

@@ -1,0 +1,35 @@
+"""`gerbang intake`: one worker that screens calls (started by `gerbang run`)."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add `gerbang intake`."""
+
+    @app.command()
+    def intake(
+        worker: int = typer.Option(
+            0, min=0, max=31, help="Which worker this is; each has its own audio port."
+        ),
+    ) -> None:
+        """Screen calls: greet, listen, decide, hand back to Asterisk.
+
+        Usually started by [bold]gerbang run[/bold] or systemd, one process a worker.
+        SIGTERM drains: no new call, the running ones end. SIGHUP reads city and prompts
+        again. When this process dies its calls go on to the queue at once.
+        """
+        import uvloop
+
+        from agi.server import PortTakenError, run
+        from pbx import log
+        from pbx.model.city import CityError
+        from pbx.settings import Settings
+
+        log.configure(f"intake-{worker}")
+        try:
+            uvloop.run(run(Settings(), worker))
+        except (OSError, CityError, PortTakenError) as error:
+            typer.echo(f"intake: {error}", err=True)
+            raise typer.Exit(1) from error
