@@ -28,7 +28,7 @@ from pbx.supervisor.preflight import (
     environment,
     gerbang,
     prepare,
-    read_declared_city,
+    read_city_or_last_good,
 )
 from pbx.supervisor.printer import Printer
 from pbx.supervisor.strays import AlreadyRunning, only_supervisor
@@ -50,7 +50,7 @@ async def run(
     """
     started = time.monotonic()
     with only_supervisor(settings.run):
-        city = read_declared_city(settings)
+        city = read_city_or_last_good(settings)
         printer = Printer()
         output = Output(printer, _style(city, as_json=as_json))
         logging.basicConfig(level=logging.INFO, handlers=[output], force=True)

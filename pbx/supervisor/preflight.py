@@ -20,7 +20,7 @@ from pbx.asterisk.root import NotInstalled, Root, find_root
 from pbx.asterisk.run import AsteriskError, console, running_pid, stop
 from pbx.asterisk.sandbox import User, service_user
 from pbx.model.city import City, CityError, read_city
-from pbx.settings import Settings
+from pbx.settings import Settings, active_city_file
 from pbx.supervisor import ports, strays
 
 _log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ async def prepare(settings: Settings, tell: Callable[[str], None]) -> Ready:
     What a last good configuration or an older prompt can stand in for is an alarm.
     """
     alarms: dict[str, str] = {}
-    city = read_declared_city(settings)
+    city = read_city_or_last_good(settings)
     root, user = await _installed(settings, tell)
     await _end_strays(settings)
     settings.sounds.mkdir(parents=True, exist_ok=True)  # the trial binds it
@@ -73,6 +73,7 @@ async def prepare(settings: Settings, tell: Callable[[str], None]) -> Ready:
             f"the city file was not taken over: {render}. The last good configuration "
             "is in force; correct the file, then `gerbang render`"
         )
+    city = read_city_or_last_good(settings, rendered_first=True)
     # An Asterisk that outlived its supervisor holds its ports rightly: it is adopted.
     if taken := ports.problems(
         city.network, allowed=running_pid(settings.asterisk_home)
@@ -81,16 +82,21 @@ async def prepare(settings: Settings, tell: Callable[[str], None]) -> Ready:
     return Ready(city, root, user, alarms)
 
 
-def read_declared_city(settings: Settings) -> City:
-    """The city file. Raises CannotStart with each fault, its line and cure."""
-    try:
-        return read_city(settings.city_file.read_text(), source=str(settings.city_file))
-    except OSError as error:
-        raise CannotStart(
-            f"{settings.city_file}: {error.strerror}; GERBANG_CITY names the city file"
-        ) from error
-    except CityError as error:
-        raise CannotStart(str(error)) from error
+def read_city_or_last_good(settings: Settings, *, rendered_first: bool = False) -> City:
+    """The declared city or, if that is wrong, the one in force; or the other way round.
+
+    Raises CannotStart with each fault of the declared one, its line and cure.
+    """
+    declared, rendered = settings.city_file, active_city_file(settings)
+    faults: dict[Path, str] = {}
+    for path in (rendered, declared) if rendered_first else (declared, rendered):
+        try:
+            return read_city(path.read_text(), source=str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            faults[path] = f"{path}: {error}; GERBANG_CITY names the city file"
+        except CityError as error:
+            faults[path] = "\n".join(error.lines())
+    raise CannotStart(faults[declared])
 
 
 def gerbang(*arguments: str) -> tuple[str, ...]:

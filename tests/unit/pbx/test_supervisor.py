@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -446,11 +447,31 @@ def test_the_banner_says_how_to_call_and_what_is_missing(city: City) -> None:
 def test_a_missing_city_file_names_the_variable(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path, city_file=tmp_path / "none.toml")
     with pytest.raises(preflight.CannotStart, match=r"none\.toml.*GERBANG_CITY"):
-        preflight.read_declared_city(settings)
+        preflight.read_city_or_last_good(settings)
 
 
 def test_a_wrong_city_file_names_line_and_cure(tmp_path: Path) -> None:
     path = tmp_path / "city.toml"
     path.write_text("[city]\nname = 3\n")
+    settings = Settings(state=tmp_path, city_file=path)
     with pytest.raises(preflight.CannotStart, match=r"city\.toml:2"):
-        preflight.read_declared_city(Settings(state=tmp_path, city_file=path))
+        preflight.read_city_or_last_good(settings)
+
+
+@pytest.mark.parametrize("damage", ["[city", None, b"\xff\xfe"])
+def test_a_wrong_city_file_leaves_the_last_good_one_in_force(
+    tmp_path: Path, damage: str | bytes | None
+) -> None:
+    path = tmp_path / "city.toml"
+    match damage:
+        case str():
+            path.write_text(damage)
+        case bytes():
+            path.write_bytes(damage)
+        case None:
+            pass  # deleted
+    settings = Settings(state=tmp_path, city_file=path)
+    release = settings.asterisk_home / "current"
+    release.mkdir(parents=True)
+    shutil.copy(PROJECT / "asterisk-config" / "city.toml", release / "city.toml")
+    assert preflight.read_city_or_last_good(settings).city.name == "Kediri"
