@@ -6,7 +6,7 @@ import importlib
 
 from tests.bench.row import Row
 
-ROWS = ("fastagi",)
+ROWS = ("calls_cpu", "fastagi", "ringing", "record")
 """Modules of this package; the order is the report's."""
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from tests.bench.row import BenchError
 from tests.bench.telephony.media import Media
-from tests.bench.telephony.sip import Address, Message, Socket, branch, compose
+from tests.bench.telephony.sip import Address, Message, Socket, branch, compose, reply
 
 ANSWER_SECONDS = 10.0
 _REPEAT_SECONDS = 0.5
@@ -122,7 +122,9 @@ class Call:
     def heard(self, message: Message) -> None:
         """A message of this call."""
         status = message.status
-        if status is None:  # the city's BYE, or a re-INVITE we do not want
+        if status is None:
+            if message.method == "BYE":
+                self._exchange.send(reply(message, "200 OK"))
             return
         if message.method != "INVITE" or status < 200:
             return
