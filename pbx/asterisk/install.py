@@ -232,8 +232,9 @@ def _build_fault(log: Path) -> str:
     for signs, cure in _CAUSES:
         if any(sign in story for sign in signs):
             return f"Asterisk could not be built: {cure}. The whole story: {log}"
-    last = (story.splitlines() or ["it said nothing"])[-1]
-    return f"Asterisk could not be built: {last}. The whole story: {log}"
+    lines = story.splitlines() or ["nothing was said"]
+    reason = next((line for line in lines if line.startswith("E: ")), lines[-1])
+    return f"Asterisk could not be built: {reason}. The whole story: {log}"
 
 
 def _proven(path: Path) -> str:
