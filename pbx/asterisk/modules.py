@@ -53,6 +53,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "res_audiosocket",
         "app_audiosocket",
         "app_talkdetect",
+        "app_waitforsilence",  # WaitForNoise, after the goodbye
         "app_exec",
         "app_db",
         "app_playback",
