@@ -256,7 +256,7 @@ def _salvage(text: str) -> Mapping[str, str]:
     """The fields of a record that is not JSON, cut where only Asterisk can have."""
     found: dict[str, str] = {}
     marks = list(_FIELD.finditer(text))
-    for mark, after in zip(marks, [*marks[1:], None], strict=True):
+    for mark, after in zip(marks, [*marks[1:], None], strict=False):
         if after is None:
             value = text[mark.end() :]
             if not value.endswith('"}'):
