@@ -48,10 +48,10 @@ async def serve(
     app: web.Application, port: int, *, host: str = "127.0.0.1"
 ) -> NoReturn:
     """Serve until cancelled. Raises OSError if the port is taken."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, host, port)
         await site.start()
         await asyncio.get_running_loop().create_future()
     finally:
