@@ -133,9 +133,9 @@ ROW = Row(
     first RTP packet of the key (RFC 4733) leaves, or the packet with the first loud
     20 ms of a recorded human voice (asterisk-core-sounds, cut to its onset, no two
     alike in a row); it stops when the INVITE reaches an operator's phone. One
-    monotonic clock in one process for both. *At once*: the very first RTP packet after the answer;
-    otherwise at a random moment {MOMENTS[0]:g} to {MOMENTS[1]:g} s after it, in the
-    greeting or the wait. Callers who were never put through count as lost, late ones
-    with their whole time.""",
+    monotonic clock in one process for both. *At once*: the very first RTP packet after
+    the answer; otherwise at a random moment {MOMENTS[0]:g} to {MOMENTS[1]:g} s after
+    it, in the greeting or the wait. Callers who were never put through count as lost,
+    late ones with their whole time.""",
     measure,
 )

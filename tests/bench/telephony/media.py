@@ -25,6 +25,8 @@ class Media:
     """Sends a background without end; a key or a voice takes its place when asked."""
 
     def __init__(self, address: str, background: bytes) -> None:
+        if len(background) < FRAME_BYTES:
+            raise ValueError("a background needs at least one frame of 20 ms")
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket's own signature
         self._socket.bind((address, 0))
@@ -121,7 +123,5 @@ def _cut(sound: bytes) -> Iterator[bytes]:
 
 def _frames(sound: bytes) -> Iterator[bytes]:
     """The frames of a sound, again and again."""
-    if len(sound) < FRAME_BYTES:
-        raise ValueError("a background needs at least one frame")
     while True:
         yield from _cut(sound)
