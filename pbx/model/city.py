@@ -10,10 +10,9 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -26,16 +25,45 @@ from pydantic import (
     model_validator,
 )
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+from pbx.model.faults import CityError as CityError
+from pbx.model.faults import ContradictionError, Problem, faults_of, line_of, toml_fault
+from pbx.model.faults import Fault as Fault
+
+_NAME = r"^[a-z][a-z0-9-]{0,39}$"
+_NUMBER = r"^\+?[0-9]{2,15}$"
+_EXTENSION = r"^[0-9]{2,15}$"
+_UNSAFE = r"\p{C}\p{Zl}\p{Zp}<>\"\\;\[\]|,$`{}"
+_TITLE = rf"^[^{_UNSAFE}\p{{Z}}][^{_UNSAFE}]{{0,59}}$"
+_STRATEGY = "^(rrmemory|linear|leastrecent|fewestcalls|random)$"
+_LANGUAGE = r"^[a-z]{2}$"
+
+_IN_WORDS = {
+    _NAME: "a name has small letters, digits and dashes, begins with a letter and has "
+    "at most 40 characters",
+    _NUMBER: "a number has 2 to 15 digits, perhaps with a plus before them",
+    _EXTENSION: "an operator's number has 2 to 15 digits and nothing else",
+    _TITLE: 'a title has 1 to 60 characters, none of < > " \\ ; [ ] | , $ ` { }, and '
+    "begins with no space",
+    _STRATEGY: "the strategy is rrmemory, linear, leastrecent, fewestcalls or random",
+    _LANGUAGE: "a language is two small letters such as id",
+}
+
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
 """A name that is safe in a file name, a dialplan context and a queue name."""
 
-Number = Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")]
+Number = Annotated[str, StringConstraints(pattern=_NUMBER)]
 """A number as dialled: digits, perhaps one leading plus (E.164 allows 15 digits)."""
 
-Title = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f<>\"\\;\[\]|,]{1,60}$")]
+Extension = Annotated[str, StringConstraints(pattern=_EXTENSION)]
+"""An operator's own number; also the user name of his phone."""
+
+Title = Annotated[str, StringConstraints(pattern=_TITLE)]
 """Text for people; without what Asterisk's configuration files treat specially."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+OwnPort = Annotated[int, Field(ge=1024, le=65535)]
+"""A port we listen on: as an unprivileged user, so none below 1024."""
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -72,7 +100,7 @@ class Identity(_Declared):
     name: Title
     system_name: Name
     """Asterisk's `systemname`: makes call ids unique across nodes."""
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "id"
+    language: Annotated[str, StringConstraints(pattern=_LANGUAGE)] = "id"
     timezone: str = "Asia/Jakarta"
 
     @field_validator("timezone")
@@ -91,21 +119,24 @@ class Network(_Declared):
     """Addresses and ports. Only SIP and RTP ever leave loopback."""
 
     sip_address: str = "127.0.0.1"
-    sip_port: Port = 5060
-    sips_port: Port = 5061
+    sip_port: OwnPort = 5060
+    sips_port: OwnPort = 5061
     rtp_first_port: Annotated[int, Field(ge=1024, le=65000)] = 20000
     rtp_last_port: Annotated[int, Field(ge=1024, le=65535)] = 20999
-    manager_port: Port = 5038
-    agi_port: Port = 4573
-    audiosocket_port: Port = 4580
+    manager_port: OwnPort = 5038
+    agi_port: OwnPort = 4573
+    audiosocket_port: OwnPort = 4580
     """Worker i listens on `audiosocket_port + i`."""
     intake_workers: Annotated[int, Field(ge=1, le=32)] = 2
-    status_port: Port = 8112
+    status_port: OwnPort = 8112
 
     @field_validator("sip_address")
     @classmethod
     def _is_address(cls, address: str) -> str:
-        return str(ipaddress.ip_address(address))
+        try:
+            return str(ipaddress.ip_address(address))
+        except ValueError as error:
+            raise ValueError(f"{error}; write one such as 192.0.2.10") from error
 
     @model_validator(mode="after")
     def _ports_do_not_collide(self) -> Self:
@@ -113,6 +144,12 @@ class Network(_Declared):
             raise ValueError(
                 "rtp_last_port must lie at least 3 above rtp_first_port: a call's two "
                 "legs take two ports each"
+            )
+        media = range(self.rtp_first_port, self.rtp_last_port + 1)
+        if self.sip_port in media:
+            raise ValueError(
+                f"sip_port {self.sip_port} lies in the range of the media's ports "
+                f"(rtp_first_port to rtp_last_port); move one of them"
             )
         tcp = {
             "sip_port": self.sip_port,
@@ -143,7 +180,13 @@ class Trunk(_Declared):
     @classmethod
     def _are_networks(cls, addresses: list[str]) -> list[str]:
         for address in addresses:
-            network = ipaddress.ip_network(address)
+            try:
+                network = ipaddress.ip_network(address)
+            except ValueError as error:
+                raise ValueError(
+                    f"{error}; write an address such as 203.0.113.7/32 or a network "
+                    f"such as 203.0.113.0/24"
+                ) from error
             if network.prefixlen == 0:
                 raise ValueError(
                     f"{address} is the whole internet; name the carrier's own addresses"
@@ -178,16 +221,24 @@ class Flow(_Declared):
     deadline_seconds: Annotated[int, Field(ge=10, le=60)] = 40
     """The dialplan's own net: after this long the caller goes to the queue anyway."""
 
+    @model_validator(mode="after")
+    def _deadline_leaves_time(self) -> Self:
+        waits = self.wait_seconds + self.second_wait_seconds
+        if self.deadline_seconds <= waits:
+            raise ValueError(
+                f"deadline_seconds {self.deadline_seconds} ends the flow before its two "
+                f"waits of {waits:g} s are over; the prompts need about 12 s more"
+            )
+        return self
+
 
 class Queue(_Declared):
     """Where callers wait for operators."""
 
     name: Name
     title: Title
-    members: Annotated[list[Number], Field(min_length=1)]
-    strategy: Annotated[
-        str, StringConstraints(pattern="^(rrmemory|linear|leastrecent|fewestcalls|random)$")
-    ] = "rrmemory"
+    members: Annotated[list[Extension], Field(min_length=1)]
+    strategy: Annotated[str, StringConstraints(pattern=_STRATEGY)] = "rrmemory"
     """`ringall` is not offered: two phones can answer one caller (asterisk#176)."""
     ring_seconds: Annotated[int, Field(ge=5, le=60)] = 12
     wrapup_seconds: Annotated[int, Field(ge=0, le=300)] = 5
@@ -200,7 +251,7 @@ class Queue(_Declared):
 class Operator(_Declared):
     """A person with a softphone."""
 
-    number: Number
+    number: Extension
     name: Title
     transport: Transport = Transport.UDP
 
@@ -211,6 +262,16 @@ class Destination(_Declared):
     number: Number
     name: Title
     trunk: Name
+
+
+_RESERVED_TRUNKS = frozenset(
+    {"global", "system", "operator", "operator-line", "operator-login"}
+    | {f"transport-{transport}" for transport in Transport}
+)
+"""Sections of pjsip.conf that are ours."""
+
+_RESERVED_QUEUES = frozenset({"general", "queue", "strict", "patient"})
+"""Sections of queues.conf that are ours."""
 
 
 class City(_Declared):
@@ -227,45 +288,79 @@ class City(_Declared):
 
     @model_validator(mode="after")
     def _everything_named_exists(self) -> Self:
-        problems = list(self._problems())
+        problems = [*self._doubled(), *self._dangling(), *self._ambiguous()]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ContradictionError(problems)
         return self
 
-    def _problems(self) -> Iterable[str]:
+    def _doubled(self) -> Iterable[Problem]:
+        phones = _places("operators", "number", [o.number for o in self.operators])
+        goals = _places("destinations", "number", [d.number for d in self.destinations])
+        yield from _twice("number", phones | goals)
+        dialled = [number.number for number in self.numbers]
+        yield from _twice("number", _places("numbers", "number", dialled))
+        for kind, taken, reserved in (
+            ("trunks", [trunk.name for trunk in self.trunks], _RESERVED_TRUNKS),
+            ("queues", [queue.name for queue in self.queues], _RESERVED_QUEUES),
+        ):
+            names = _places(kind, "name", taken)
+            yield from _twice("name", names)
+            for place, name in names.items():
+                if name in reserved or name.endswith("-patient"):
+                    yield place, f"the name {name!r} is taken by ourselves; use another"
+
+    def _dangling(self) -> Iterable[Problem]:
         queues = {queue.name for queue in self.queues}
         operators = {operator.number for operator in self.operators}
         trunks = {trunk.name for trunk in self.trunks}
-        yield from _twice("trunk", (t.name for t in self.trunks))
-        yield from _twice("number", (n.number for n in self.numbers))
-        yield from _twice("queue", (q.name for q in self.queues))
-        yield from _twice(
-            "extension",
-            [o.number for o in self.operators] + [d.number for d in self.destinations],
-        )
-        for number in self.numbers:
-            yield from _missing(f"number {number.number}", "queue", number.queue, queues)
-            yield from _missing(f"number {number.number}", "flow", number.flow, self.flows)
-        for queue in self.queues:
-            where = f"queue {queue.name}"
+        for i, number in enumerate(self.numbers):
+            at = f"numbers.{i}"
+            yield from _missing(f"{at}.queue", "queue", number.queue, queues)
+            yield from _missing(f"{at}.flow", "flow", number.flow, self.flows)
+        for i, queue in enumerate(self.queues):
             for member in queue.members:
-                yield from _missing(where, "operator", member, operators)
+                yield from _missing(
+                    f"queues.{i}.members", "operator", member, operators
+                )
             for name in queue.overflow:
-                yield from _missing(where, "overflow queue", name, queues)
+                yield from _missing(f"queues.{i}.overflow", "queue", name, queues)
             if queue.name in queue.overflow:
-                yield f"{where}: overflows into itself; name another queue"
-        for destination in self.destinations:
-            where = f"destination {destination.number}"
-            yield from _missing(where, "trunk", destination.trunk, trunks)
+                yield (
+                    f"queues.{i}.overflow",
+                    f"{queue.name} overflows into itself; name another queue",
+                )
+        for i, goal in enumerate(self.destinations):
+            yield from _missing(f"destinations.{i}.trunk", "trunk", goal.trunk, trunks)
+
+    def _ambiguous(self) -> Iterable[Problem]:
+        used = {destination.trunk for destination in self.destinations}
+        seen: list[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network]] = []
+        for i, trunk in enumerate(self.trunks):
+            networks = [ipaddress.ip_network(address) for address in trunk.addresses]
+            if trunk.name in used and networks[0].num_addresses > 1:
+                yield (
+                    f"trunks.{i}.addresses",
+                    f"calls go out to {trunk.name}, so its first address must be a "
+                    f"single one, not {networks[0]}",
+                )
+            for network in networks:
+                for name, other in seen:
+                    if network.version == other.version and network.overlaps(other):
+                        yield (
+                            f"trunks.{i}.addresses",
+                            f"{network} is also {name}'s ({other}); a call from there "
+                            f"could belong to either",
+                        )
+                seen.append((trunk.name, network))
 
     def prompts(self) -> dict[str, str]:
-        """Every prompt the city names → where it is named."""
+        """Every prompt the city names → the place that names it first."""
         named: dict[str, str] = {}
         for name, flow in self.flows.items():
             for step in ("greeting", "second_prompt", "release_prompt"):
                 named.setdefault(getattr(flow, step), f"flows.{name}.{step}")
-        for queue in self.queues:
-            named.setdefault(queue.hold_prompt, f"queue {queue.name}, hold_prompt")
+        for i, queue in enumerate(self.queues):
+            named.setdefault(queue.hold_prompt, f"queues.{i}.hold_prompt")
         return named
 
     def queue(self, name: str) -> Queue:
@@ -276,38 +371,9 @@ class City(_Declared):
         raise KeyError(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing wrong with a city file."""
-
-    where: str
-    """Dotted place in the file, such as `queues.0.members`; empty for the whole."""
-    what: str
-    line: int | None = None
-
-
-class CityError(ValueError):
-    """A city that must not go live; carries every fault found, not only the first."""
-
-    def __init__(self, source: str, faults: list[Fault]) -> None:
-        self.source = source
-        self.faults = faults
-        super().__init__("\n".join(self.lines()))
-
-    def lines(self) -> list[str]:
-        """One line a fault: `file:line: place: what is wrong and its cure`."""
-        return [
-            ":".join(
-                [self.source]
-                + ([str(fault.line)] if fault.line else [])
-                + ([f" {fault.where}"] if fault.where else [])
-                + [f" {fault.what}"]
-            )
-            for fault in self.faults
-        ]
-
-
-def read_city(text: str, *, source: str, prompts: Collection[str] | None = None) -> City:
+def read_city(
+    text: str, *, source: str, prompts: Collection[str] | None = None
+) -> City:
     """Turn the text of a city file into a `City`.
 
     `source` is the file's name for messages; `prompts` the names of the prompts that
@@ -316,89 +382,50 @@ def read_city(text: str, *, source: str, prompts: Collection[str] | None = None)
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CityError(source, [_toml_fault(error, text)]) from error
+        raise CityError(source, [toml_fault(error, text)]) from error
     try:
         city = City.model_validate(raw)
     except ValidationError as error:
-        raise CityError(
-            source, [_fault(dict(item), text) for item in error.errors()]
-        ) from error
-    if prompts is not None:
-        unknown = [
-            Fault(
-                where,
-                f"there is no prompt {name!r}; known: {', '.join(sorted(prompts))}. "
-                "Add its text to sounds/ or correct the name",
-                _line_of(text, [name]),
-            )
-            for name, where in city.prompts().items()
-            if name not in prompts
+        faults = [
+            f for item in error.errors() for f in faults_of(dict(item), text, _IN_WORDS)
         ]
-        if unknown:
-            raise CityError(source, unknown)
+        raise CityError(source, faults) from error
+    known = None if prompts is None else ", ".join(sorted(prompts))
+    unknown = [
+        Fault(
+            where,
+            f"there is no prompt {name!r}; known: {known or 'none'}. "
+            "Add its text to sounds/ or correct the name",
+            line_of(text, where.split(".")),
+        )
+        for name, where in city.prompts().items()
+        if prompts is not None and name not in prompts
+    ]
+    if unknown:
+        raise CityError(source, unknown)
     return city
 
 
-def _twice(kind: str, names: Iterable[str]) -> Iterable[str]:
-    for name, count in Counter(names).items():
-        if count > 1:
-            yield f"{kind} {name} is declared {count} times; keep one"
+def _places(kind: str, key: str, values: list[str]) -> dict[str, str]:
+    """Dotted place → value, for one key of a list of tables."""
+    return {f"{kind}.{index}.{key}": value for index, value in enumerate(values)}
 
 
-def _missing(where: str, kind: str, name: str, known: Collection[str]) -> Iterable[str]:
+def _twice(kind: str, names: Mapping[str, str]) -> Iterable[Problem]:
+    """`names` is place → name; every place but the first of a name is a problem."""
+    first: dict[str, str] = {}
+    for place, name in names.items():
+        if name in first:
+            yield place, f"the {kind} {name} is declared at {first[name]} already"
+        first.setdefault(name, place)
+
+
+def _missing(
+    place: str, kind: str, name: str, known: Collection[str]
+) -> Iterable[Problem]:
     if name not in known:
         yield (
-            f"{where}: there is no {kind} {name!r}; "
-            f"declared: {', '.join(sorted(known)) or 'none'}"
+            place,
+            f"there is no {kind} {name!r}; "
+            f"declared: {', '.join(sorted(known)) or 'none'}",
         )
-
-
-def _toml_fault(error: tomllib.TOMLDecodeError, text: str) -> Fault:
-    message = str(error)
-    head, _, tail = message.partition(" (at line ")
-    if tail:
-        return Fault("", f"not TOML: {head}", int(tail.split(",")[0]))
-    return Fault("", f"not TOML: {message}", len(text.splitlines()) or 1)
-
-
-_CURES = {
-    "extra_forbidden": "unknown setting; remove it or correct its spelling",
-    "missing": "must be declared",
-}
-
-
-def _fault(item: dict[str, Any], text: str) -> Fault:
-    place = [str(part) for part in item["loc"]]
-    what = _CURES.get(item["type"], str(item["msg"]).removeprefix("Value error, "))
-    shown = item.get("input")
-    if item["type"] not in _CURES and isinstance(shown, str | int | float):
-        what += f" (is {shown!r})"
-    return Fault(".".join(place), what, _line_of(text, place))
-
-
-def _line_of(text: str, place: list[str]) -> int | None:
-    """The line a dotted place stands on, as well as plain text search can tell."""
-    lines = text.splitlines()
-    start = 0
-    found: int | None = None
-    for depth, part in enumerate(place):
-        if part.isdigit():
-            heads = [
-                i
-                for i, line in enumerate(lines)
-                if line.strip() == f"[[{'.'.join(place[:depth])}]]"
-            ]
-            if int(part) < len(heads):
-                start = found = heads[int(part)]
-            continue
-        for i in range(start, len(lines)):
-            stripped = lines[i].strip()
-            header = stripped.strip("[] ")
-            if (
-                (stripped.startswith("[") and header.split(".")[-1] == part)
-                or stripped.split("=")[0].strip() == part
-                or (len(place) == 1 and f'"{part}"' in stripped)
-            ):
-                start = found = i
-                break
-    return None if found is None else found + 1
