@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from pbx.asterisk.releases import Releases
 from pbx.asterisk.render import render_city
@@ -213,31 +216,15 @@ def certificate(settings: Settings) -> Iterator[Finding]:
 
 def database(settings: Settings) -> Iterator[Finding]:
     """Whether records can be read where they are kept."""
-    from pbx.records.database import is_missing, open_engine
-
     url = settings.database_url
     shown = url.rpartition("@")[2] if "@" in url else url.partition("///")[2]
-
-    async def count() -> int:
-        import sqlalchemy as sa
-
-        engine = open_engine(url, writes=False)
-        try:
-            async with (
-                asyncio.timeout(DATABASE_SECONDS),
-                engine.connect() as connection,
-            ):
-                found = await connection.scalar(sa.text("SELECT count(*) FROM calls"))
-                return int(found or 0)
-        finally:
-            await engine.dispose()
-
+    is_file = url.startswith("sqlite")
+    if is_file and not Path(shown).exists():
+        yield ok("database", f"no records yet in {shown}")
+        return
     try:
-        records = asyncio.run(count())
+        records = _count_in_file(shown) if is_file else asyncio.run(_count_at(url))
     except Exception as error:  # noqa: BLE001 - whatever a database driver raises
-        if is_missing(error):
-            yield ok("database", f"no records yet in {shown}")
-            return
         reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
         yield fault(
             "database",
@@ -247,6 +234,28 @@ def database(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("database", f"{records} records in {shown}")
+
+
+_COUNT = "SELECT count(*) FROM calls"
+
+
+def _count_in_file(path: str) -> int:
+    place = f"file:{quote(path)}?mode=ro"
+    with closing(sqlite3.connect(place, uri=True, timeout=DATABASE_SECONDS)) as store:
+        return int(store.execute(_COUNT).fetchone()[0])
+
+
+async def _count_at(url: str) -> int:
+    import sqlalchemy as sa
+
+    from pbx.records.database import open_engine
+
+    engine = open_engine(url, writes=False)
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), engine.connect() as connection:
+            return int(await connection.scalar(sa.text(_COUNT)) or 0)
+    finally:
+        await engine.dispose()
 
 
 CHECKS = (state, journal, city, passwords, certificate, database)
