@@ -75,7 +75,9 @@ class Settings:
         for plain in ("postgresql://", "postgres://"):
             if url.startswith(plain):
                 return "postgresql+asyncpg://" + url.removeprefix(plain)
-        return url.replace("sqlite://", "sqlite+aiosqlite://", 1)
+        if url.startswith("sqlite://"):
+            return "sqlite+aiosqlite://" + url.removeprefix("sqlite://")
+        return url
 
 
 def active_city_file(settings: Settings) -> Path:
