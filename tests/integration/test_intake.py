@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
+import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agi.server import Worker
+from agi.server import LOOPBACK, PortTakenError, Worker
+from pbx.asterisk import run
 from pbx.settings import PROJECT, Settings
 from tests.fakes.asterisk import FRAME, Caller, CallResult, headers, place_call
 
@@ -77,6 +78,21 @@ def can_connect(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait for what must come to be true."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def voice(asterisk_root: run.Root) -> bytes:
+    """A woman's recorded voice from Debian's prompts: "activated"."""
+    folder = asterisk_root.base / "usr/share/asterisk/sounds/en_US_f_Allison"
+    with wave.open(str(folder / "activated.wav"), "rb") as file:
+        return file.readframes(file.getnframes())
+
+
 async def test_a_key_during_the_greeting_passes_at_once(worker: Worker) -> None:
     result = await place_call(worker.agi_port, Caller(key="0", key_at_seconds=0.4))
     assert result.variables == {
@@ -93,3 +109,289 @@ async def test_a_key_during_the_greeting_passes_at_once(worker: Worker) -> None:
     assert result.fact("KEY")["digit"] == "0"
     prompt = result.fact("PROMPT")
     assert (prompt["name"], prompt["ended"]) == ("greeting", "key")
+
+
+async def test_any_key_counts(worker: Worker) -> None:
+    result = await place_call(worker.agi_port, Caller(key="#", key_at_seconds=0.1))
+    assert result.fact("KEY")["digit"] == "#"
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+
+
+async def test_a_word_during_the_greeting_passes_at_once(
+    worker: Worker, voice: bytes
+) -> None:
+    caller = Caller(audio=voice, audio_from_seconds=0.2)
+    result = await place_call(worker.agi_port, caller)
+    verdict = result.fact("VERDICT")
+    assert (verdict["verdict"], verdict["reason"]) == ("pass", "voice")
+    assert int(verdict["at_ms"]) < 1200
+    assert verdict["evidence"].startswith("voice 0.")
+    assert result.fact("PROMPT")["ended"] == "voice"
+    assert result.variables["INTAKE"] == "done"
+
+
+async def test_a_word_after_the_second_prompt_passes(
+    worker: Worker, voice: bytes
+) -> None:
+    at = GREETING_SECONDS + 1.0 + SECOND_SECONDS + 0.1
+    caller = Caller(audio=voice, audio_from_seconds=at)
+    result = await place_call(worker.agi_port, caller)
+    assert result.fact("VERDICT")["reason"] == "voice"
+    assert [fact[1]["ended"] for fact in result.facts[:2]] == ["end", "end"]
+
+
+@pytest.mark.parametrize("frame_bytes", [160, 480])
+async def test_trunks_that_pack_audio_otherwise_are_heard_too(
+    worker: Worker, voice: bytes, frame_bytes: int
+) -> None:
+    caller = Caller(audio=voice, audio_from_seconds=0.2, frame_bytes=frame_bytes)
+    result = await place_call(worker.agi_port, caller)
+    assert result.fact("VERDICT")["reason"] == "voice"
+
+
+@pytest.mark.parametrize("line", [bytes(FRAME), COMFORT_NOISE])
+async def test_silence_to_the_end_follows_the_policy(
+    worker: Worker, line: bytes
+) -> None:
+    result = await place_call(worker.agi_port, Caller(background=line))
+    assert result.variables["INTAKE"] == "done"
+    assert result.variables["INTAKE_ROUTE"] == "release"
+    verdict = result.fact("VERDICT")
+    assert (verdict["verdict"], verdict["reason"]) == ("release", "silent")
+    assert verdict["evidence"].startswith("silence, floor ")
+    length = GREETING_SECONDS + 1.0 + SECOND_SECONDS + 1.0
+    assert length * 1000 - 200 <= int(verdict["at_ms"]) <= length * 1000 + 500
+    assert [name for name, _ in result.facts] == ["PROMPT", "PROMPT", "VERDICT"]
+
+
+async def test_a_tap_is_not_silence(worker: Worker) -> None:
+    caller = Caller(audio=tone(0.04), audio_from_seconds=1.5)
+    result = await place_call(worker.agi_port, caller)
+    assert result.fact("VERDICT")["reason"] == "noise"
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+    assert result.variables["INTAKE_PRIORITY"] == "0"
+
+
+async def test_a_repeat_caller_is_never_released(worker: Worker) -> None:
+    result = await place_call(worker.agi_port, agi_arg_4="1")
+    assert result.fact("VERDICT")["reason"] == "repeat-caller"
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+    assert result.variables["INTAKE_PRIORITY"] == "10"
+
+
+async def test_a_caller_without_media_is_never_released(worker: Worker) -> None:
+    result = await place_call(worker.agi_port, Caller(has_media=False))
+    assert result.fact("VERDICT")["reason"] == "no-media"
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+    assert len(result.audio) > 100 * FRAME, (
+        "the caller must hear the prompts all the same"
+    )
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.4, 2.2, 3.0])
+async def test_hanging_up_in_any_state_is_an_outcome(worker: Worker, at: float) -> None:
+    result = await place_call(worker.agi_port, Caller(hangs_up_at_seconds=at))
+    assert result.variables["INTAKE"] == "started"
+    await until(lambda: worker.figures.outcomes["caller-left"] == 1)
+    assert worker.figures.errors == 0
+
+
+async def test_a_reset_audio_connection_ends_at_a_human_at_once(worker: Worker) -> None:
+    began = time.monotonic()
+    result = await place_call(worker.agi_port, Caller(resets_at_seconds=0.3))
+    assert time.monotonic() - began < 1.0
+    assert result.variables["INTAKE"] == "done"
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+    assert result.fact("VERDICT")["reason"] == "error"
+
+
+async def test_no_audio_connection_ends_at_a_human(worker: Worker) -> None:
+    def refuse(command: str) -> str | None:
+        return "200 result=-1" if "AudioSocket" in command else None
+
+    result = await place_call(worker.agi_port, on_command=refuse)
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+    assert "audio not connected" in result.fact("VERDICT")["evidence"]
+
+
+async def test_a_fact_that_is_refused_does_not_cost_the_call(worker: Worker) -> None:
+    def refuse(command: str) -> str | None:
+        return "200 result=-2" if "CELGenUserEvent" in command else None
+
+    caller = Caller(key="5", key_at_seconds=0.1)
+    result = await place_call(worker.agi_port, caller, on_command=refuse)
+    assert result.variables["INTAKE"] == "done"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"agi_arg_2": "no-such-flow"},
+        {"agi_network_script": "other"},
+        {"agi_uniqueid": ""},
+    ],
+)
+async def test_what_we_do_not_know_goes_back_to_the_dialplan(
+    worker: Worker, changed: dict[str, str]
+) -> None:
+    result = await place_call(worker.agi_port, **changed)
+    assert result.variables.get("INTAKE") != "done"
+    await until(lambda: worker.figures.errors == 1)
+
+
+async def test_frames_come_without_pause_and_never_far_ahead(worker: Worker) -> None:
+    result = await place_call(worker.agi_port, Caller(key="1", key_at_seconds=0.9))
+    times = result.audio_times
+    first = times[0]
+    ahead = [first + 0.06 + i * 0.02 - at for i, at in enumerate(times)]
+    assert len(times) >= 40
+    assert max(ahead) < 0.1, "prompt and hang-up are heard late when we run ahead"
+    assert min(ahead) > -0.2
+
+
+async def test_the_prompt_is_heard_whole_and_then_silence(worker: Worker) -> None:
+    result = await place_call(worker.agi_port, Caller(key="1", key_at_seconds=1.5))
+    sent = np.frombuffer(bytes(result.audio), "<i2")
+    prompt = np.frombuffer(tone(GREETING_SECONDS), "<i2")
+    start = int(np.argmax(np.abs(sent) > 0)) - 1
+    assert start < 5 * 160
+    assert (sent[start : start + len(prompt)] == prompt).all()
+    assert not sent[start + len(prompt) :].any()
+
+
+async def test_a_key_stops_the_prompt_within_three_frames(worker: Worker) -> None:
+    result = await place_call(worker.agi_port, Caller(key="1", key_at_seconds=0.4))
+    assert len(result.audio) / FRAME * 0.02 < 0.4 + 0.2
+
+
+async def test_sixty_calls_at_once_do_not_meet(worker: Worker) -> None:
+    """Keys, silence and hang-ups side by side; each gets its own answer."""
+    callers = [
+        Caller(key=str(i % 10), key_at_seconds=0.2 + i / 100)
+        if i % 3
+        else Caller(hangs_up_at_seconds=0.5)
+        for i in range(60)
+    ]
+    results: list[CallResult] = await asyncio.gather(
+        *(place_call(worker.agi_port, caller) for caller in callers)
+    )
+    for caller, result in zip(callers, results, strict=True):
+        if caller.key is None:
+            assert result.variables["INTAKE"] == "started"
+        else:
+            assert result.variables["INTAKE"] == "done"
+            assert result.fact("KEY")["digit"] == caller.key
+
+
+async def test_scans_of_both_ports_cost_no_call(worker: Worker) -> None:
+    """Open connections that say nothing, say garbage, say it slowly; calls go on."""
+    call = asyncio.create_task(
+        place_call(worker.agi_port, Caller(key="7", key_at_seconds=1.2))
+    )
+    await asyncio.sleep(0.1)
+    scan = []
+    for port in (worker.agi_port, worker.audio_port):
+        for i in range(200):
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
+            writer.write([b"", b"GET / HTTP/1.1\r\n\r\n", b"a", b"\x01\x00\x10"][i % 4])
+            scan.append(writer)
+            if i == 150:  # in the middle of it, a citizen
+                second = asyncio.create_task(
+                    place_call(worker.agi_port, Caller(key="8", key_at_seconds=0.2))
+                )
+    assert (await call).variables["INTAKE"] == "done"
+    assert (await second).variables["INTAKE"] == "done"
+    assert worker.figures.agi_violations > 0
+    assert worker.figures.audio_violations > 0
+    for writer in scan:
+        writer.close()
+
+
+async def test_who_does_not_identify_himself_is_turned_away(worker: Worker) -> None:
+    for port, slowly in ((worker.agi_port, b"agi_"), (worker.audio_port, b"\x01")):
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        writer.write(slowly)
+        async with asyncio.timeout(4):
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                await reader.readexactly(1)
+        writer.close()
+
+
+async def test_an_unknown_uuid_is_closed_and_counted(worker: Worker) -> None:
+    reader, writer = await asyncio.open_connection(LOOPBACK, worker.audio_port)
+    writer.write(b"\x01\x00\x10" + bytes(16))
+    async with asyncio.timeout(1):
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readexactly(1)
+    writer.close()
+    assert worker.figures.audio_violations == 1
+
+
+async def test_asterisk_gone_in_the_middle_is_a_caller_who_left(worker: Worker) -> None:
+    reader, writer = await asyncio.open_connection(LOOPBACK, worker.agi_port)
+    writer.write(headers())
+    assert await reader.readline() == b'SET VARIABLE "INTAKE" "started"\n'
+    writer.transport.abort()
+    await until(lambda: worker.figures.outcomes["caller-left"] == 1)
+
+
+async def test_an_asterisk_that_does_not_answer_is_let_go(worker: Worker) -> None:
+    reader, writer = await asyncio.open_connection(LOOPBACK, worker.agi_port)
+    writer.write(headers())
+    async with asyncio.timeout(4):
+        assert await reader.readline() == b'SET VARIABLE "INTAKE" "started"\n'
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readexactly(1)
+    writer.close()
+    await until(lambda: worker.figures.errors == 1)
+
+
+async def test_draining_takes_no_new_call_and_ends_the_running_one(
+    settings: Settings,
+) -> None:
+    worker = Worker(settings, 0)
+    serving = asyncio.create_task(worker.serve(drain_seconds=5.0))
+    await until(lambda: can_connect(worker.agi_port))
+    call = asyncio.create_task(
+        place_call(worker.agi_port, Caller(key="3", key_at_seconds=0.8))
+    )
+    await until(lambda: worker.figures.active == 1)
+    worker.stop()
+    await until(lambda: not can_connect(worker.agi_port))
+    assert not call.done()
+    assert (await call).variables["INTAKE"] == "done"
+    async with asyncio.timeout(2):
+        await serving
+
+
+async def test_draining_ends_calls_that_take_too_long(settings: Settings) -> None:
+    worker = Worker(settings, 0)
+    serving = asyncio.create_task(worker.serve(drain_seconds=0.2))
+    await until(lambda: can_connect(worker.agi_port))
+    call = asyncio.create_task(place_call(worker.agi_port))
+    await until(lambda: worker.figures.active == 1)
+    worker.stop()
+    assert (await call).variables["INTAKE"] == "started"
+    await serving
+
+
+async def test_a_missing_prompt_is_an_alarm_and_no_crash(settings: Settings) -> None:
+    (settings.sounds / "id" / "greeting.wav").unlink()
+    worker = Worker(settings, 0)
+    serving = asyncio.create_task(worker.serve(drain_seconds=1.0))
+    await until(lambda: can_connect(worker.agi_port))
+    result = await place_call(worker.agi_port, Caller(key="1", key_at_seconds=0.3))
+    assert result.variables["INTAKE"] == "done"
+    await until(lambda: "prompt-missing" in worker.status.alarms)
+    write_prompt(settings, "greeting", 0.5)
+    worker.reload()
+    await until(lambda: "prompt-missing" not in worker.status.alarms)
+    worker.stop()
+    await serving
+
+
+async def test_a_taken_port_is_said_with_its_cure(
+    worker: Worker, settings: Settings
+) -> None:
+    with pytest.raises(PortTakenError, match="is another intake running"):
+        await Worker(settings, 0).serve()
