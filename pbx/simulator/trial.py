@@ -51,6 +51,7 @@ class TrialCall:
     placed: OutgoingCall
     city: TrialCity
     calls_before: dict[str, int]
+    script: Script
 
     async def ringing(
         self, *, deadline_seconds: float = 20.0
@@ -308,7 +309,7 @@ class TrialCity:
     async def place_call(self, script: Script) -> TrialCall:
         """Dial 112 (or what the script says); returns once the INVITE is on its way."""
         before = {number: len(o.calls) for number, o in self.operators.items()}
-        call = TrialCall(await self.carrier.place(script), self, before)
+        call = TrialCall(await self.carrier.place(script), self, before, script)
         await call.placed.invited()
         return call
 
@@ -352,10 +353,11 @@ class TrialCity:
     # ---- harm ------------------------------------------------------------------------
 
     def processes(self) -> dict[str, int]:
-        """Name → pid of each of the city's processes, Asterisk's own pid included."""
+        """Name → pid: `supervisor`, what it keeps, and Asterisk's own pid."""
         pids: dict[str, int] = {}
         for said in status.read_all(self.settings.run):
             if said["process"] == "supervisor":
+                pids["supervisor"] = said["pid"]
                 known: dict[str, Any] = said["figures"].get("processes", {})
                 pids |= {name: p["pid"] for name, p in known.items() if p["pid"]}
         if asterisk := run.running_pid(self.settings.asterisk_home):

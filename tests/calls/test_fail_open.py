@@ -13,15 +13,21 @@ import signal
 import sqlite3
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from pbx import status
+from pbx.simulator.declaration import Neighbourhood
 from pbx.simulator.script import HangUp, NoMedia, Press, Script, Silence
 from pbx.simulator.trial import TrialCall, TrialCity, TrialError
 from tests.calls import faults
@@ -42,6 +48,12 @@ PRESS_AFTER_FAULT_SECONDS = 0.5
 
 Fault = Callable[[TrialCity], Awaitable[None]]
 _number = itertools.count(81230000001)
+_place = itertools.count(1)
+
+
+def own_city(**options: Any) -> TrialCity:
+    """A city at addresses of its own, beside those of other tests here."""
+    return TrialCity(place=Neighbourhood.own(offset=next(_place)), **options)
 
 
 @dataclass
@@ -79,7 +91,7 @@ def since(start: datetime, end: datetime) -> float:
 
 async def rings(call: TrialCall, *, deadline_seconds: float = 25.0) -> datetime:
     """When an operator's phone first rang for this very caller."""
-    number = call.placed.script.number
+    number = call.script.number
     try:
         async with asyncio.timeout(deadline_seconds):
             while True:
@@ -132,7 +144,7 @@ async def one_record_each(
     city: TrialCity, calls: list[TrialCall], *, deadline_seconds: float = 20.0
 ) -> list[Record]:
     """Exactly one closed record for each INVITE. Returns them."""
-    numbers = [call.placed.script.number for call in calls]
+    numbers = [call.script.number for call in calls]
     found = await settled(city, numbers, deadline_seconds=deadline_seconds)
     assert sorted(r.ani for r in found) == sorted(numbers), (
         f"{found}\n{city.last_words()}"
@@ -156,8 +168,23 @@ async def bench_of(city: TrialCity) -> Bench:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running() -> AsyncIterator[Bench]:
-    async with TrialCity() as city:
+    async with own_city() as city:
         yield await bench_of(city)
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def no_call_is_left(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Whatever a row did, the next one finds an idle, whole city."""
+    yield
+    if "running" not in request.fixturenames:
+        return
+    city = request.getfixturevalue("running").city
+    with suppress(ProcessLookupError, TrialError):
+        city.signal("supervisor", signal.SIGCONT)
+    if await city.channels():
+        await city.carrier.console("channel request hangup all")
+    await city.wait_idle()
+    await ready_again(city)
 
 
 async def nothing(_: TrialCity) -> None:
@@ -293,9 +320,9 @@ async def test_intake_refused(running: Bench) -> None:
 
 async def test_nothing_of_ours_runs() -> None:
     """Asterisk alone: no intake, recorder, control or supervisor has ever started."""
-    async with TrialCity() as whole:
+    async with own_city() as whole:
         expected = await (await bench_of(whole)).without_fault(0.5)
-    async with TrialCity(python=False) as city:
+    async with own_city(python=False) as city:
         await asyncio.gather(city.operator("101"), city.operator("102"))
         presser = await city.place_call(pressing(0.5))
         quiet = await city.place_call(silent())
@@ -443,7 +470,7 @@ async def test_caller_leaves(
 
 async def test_caller_leaves_while_waiting() -> None:
     """Nobody is registered; the caller waits in the queue and gives up."""
-    async with TrialCity() as city:
+    async with own_city() as city:
         number = f"0{next(_number)}"
         call = await city.place_call(
             Script((Press("1"), Silence(4.0), HangUp()), number=number)
@@ -515,7 +542,7 @@ async def test_database_locked(running: Bench) -> None:
 
 
 async def test_journal_directory_missing() -> None:
-    async with TrialCity() as city:
+    async with own_city() as city:
         bench = await bench_of(city)
         journal = city.settings.journal.parent
         aside = journal.with_name("gone")
@@ -547,7 +574,7 @@ async def city_on_small_disk(
     state: Path, mounted: Path, environment: dict[str, str], size: str
 ) -> AsyncIterator[Bench]:
     with faults.small_disk(mounted, size=size):
-        async with TrialCity(state=state, environment=environment) as city:
+        async with own_city(state=state, environment=environment) as city:
             yield await bench_of(city)
 
 
