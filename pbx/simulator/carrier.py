@@ -156,7 +156,7 @@ class Carrier:
         scratch.chmod(0o640)
         run.hand_over(scratch, run.service_user())
         scratch.rename(spool / "outgoing" / name)
-        return OutgoingCall(name, self)
+        return OutgoingCall(name, self, script)
 
     async def call(self, script: Script) -> CallResult:
         """Dial, live the whole call, and tell what happened."""
@@ -264,6 +264,7 @@ class OutgoingCall:
 
     name: str
     carrier: Carrier
+    script: Script
 
     def so_far(self) -> CallResult:
         """What is known of it now."""
