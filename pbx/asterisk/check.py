@@ -35,6 +35,9 @@ _BAD_LINE = re.compile(r"\] (WARNING|ERROR)\[|^(WARNING|ERROR)\b|declined to loa
 
 _BOOT_SECONDS = 30.0
 
+_BY_THE_INTAKE = ("AudioSocket", "CELGenUserEvent")
+"""Applications no rendered line names: the intake runs them by `EXEC`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -176,6 +179,8 @@ async def _misunderstood(city: City, home: Path) -> AsyncIterator[str]:
             "module show",
             "manager show users",
             "cel show status",
+            "core show applications",
+            "core show functions",
         )
     }
     for question, words in _expected(city).items():
@@ -186,8 +191,17 @@ async def _misunderstood(city: City, home: Path) -> AsyncIterator[str]:
 
 def _expected(city: City) -> dict[str, list[tuple[str, str]]]:
     """Console question → what its answer must hold, by a pattern."""
+    files = render_city(city, Secrets.placeholders(city))
+    plan = read_dialplan(files["extensions.conf"])
     return {
         "dialplan show": list(_expected_dialplan(city)),
+        "core show applications": [
+            (f"application {name}", rf"(?i)^\s+{name}: ")
+            for name in sorted({*plan.applications(), *_BY_THE_INTAKE})
+        ],
+        "core show functions": [
+            (f"function {name}", rf"^{name}\s") for name in sorted(plan.functions())
+        ],
         "queue show": [
             (f"queue {name}", rf"^{re.escape(name)} has \d+ calls")
             for queue in city.queues

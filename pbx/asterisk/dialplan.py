@@ -55,7 +55,35 @@ class Dialplan:
         steps = self.contexts.get(place.context, {}).get(place.exten, [])
         return steps[place.priority - 1] if 0 < place.priority <= len(steps) else None
 
+    def applications(self) -> set[str]:
+        """Every application it runs, those within ExecIf() and TryExec() too."""
+        return {word for step in self._steps() for word in self._names(step)}
 
+    def functions(self) -> set[str]:
+        """Every function it calls, such as FILTER."""
+        texts = [step.arguments for step in self._steps()]
+        inner = {name for text in texts for name in _FUNCTION.findall(text)}
+        written = {match[1] for text in texts if (match := _WRITTEN.match(text))}
+        return inner | written
+
+    def _steps(self) -> list[Step]:
+        return [
+            step
+            for extensions in self.contexts.values()
+            for steps in extensions.values()
+            for step in steps
+        ]
+
+    @staticmethod
+    def _names(step: Step) -> set[str]:
+        if step.application == "ExecIf":
+            return {"ExecIf", *_EXECUTED.findall(step.arguments)}
+        return {step.application}
+
+
+_FUNCTION = re.compile(r"\$\{([A-Z]+)\(")
+_WRITTEN = re.compile(r"^([A-Z]+)\(.*\)=")
+_EXECUTED = re.compile(r"\?(\w+)\(")
 _LINE = re.compile(
     r"^(?:exten\s*=>\s*(?P<exten>[^,]+),1|\s*same\s*=>\s*n)"
     r"(?:\((?P<label>[^)]+)\))?,(?P<app>\w+)\((?P<args>.*)\)$"

@@ -37,10 +37,8 @@ MODULES: dict[str, tuple[str, ...]] = {
         "res_srtp",
         "codec_alaw",
         "codec_ulaw",
-        "codec_a_mu",
         "codec_resample",
         "format_pcm",
-        "format_sln",
         "format_wav",
         "bridge_simple",
         "bridge_native_rtp",
@@ -56,14 +54,11 @@ MODULES: dict[str, tuple[str, ...]] = {
         "app_waitforsilence",  # WaitForNoise, after the goodbye
         "app_exec",
         "app_db",
-        "app_playback",
-        "app_playtones",
     ),
     "The queue and the phones": (
         "res_musiconhold",
         "app_dial",
         "app_queue",
-        "app_stack",
     ),
     "The journal, and who tried to get in": (
         "res_cdrel_custom",
@@ -73,10 +68,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "Dialplan functions": (
         "func_callerid",
-        "func_channel",
         "func_cut",
         "func_db",
-        "func_dialplan",
         "func_env",
         "func_logic",
         "func_strings",

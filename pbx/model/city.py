@@ -226,7 +226,7 @@ class Flow(_Declared):
         waits = self.wait_seconds + self.second_wait_seconds
         if self.deadline_seconds <= waits:
             raise ValueError(
-                f"deadline_seconds {self.deadline_seconds} ends the flow before its two "
+                f"deadline_seconds {self.deadline_seconds} ends the flow before both "
                 f"waits of {waits:g} s are over; the prompts need about 12 s more"
             )
         return self
