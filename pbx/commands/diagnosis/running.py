@@ -46,7 +46,8 @@ def processes(settings: Settings) -> Iterator[Finding]:
                 name,
                 f"does not run (last heard {word.get('written_at')}); calls still "
                 "reach operators",
-                "`gerbang run` restarts it; if it does not stay, read its log lines",
+                "it is restarted within seconds; if not, start `gerbang run` again: it takes "
+                "calls in progress over",
             )
 
 
@@ -85,12 +86,12 @@ def alarms(settings: Settings) -> Iterator[Finding]:
             standing += 1
             whose = f"{word.get('process')}, {str(alarm.get('raised_at'))[:19]}"
             yield fault(
-                f"alarm {name}",
-                f"{alarm.get('sentence', '')} ({whose})",
-                "as it says",
+                "alarm",
+                f"{name}: {alarm.get('sentence', '')} ({whose})",
+                "do what it says; docs/runbook.md tells more",
             )
     if not standing:
-        yield ok("alarms", "none stands")
+        yield ok("alarm", "none stands")
 
 
 def held_ports(settings: Settings) -> Iterator[Finding]:

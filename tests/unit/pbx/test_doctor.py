@@ -441,9 +441,9 @@ def test_the_dead_the_missing_and_the_alarms_are_faults(
     assert told["intake-0"].level is Level.OK
     assert told["recorder"].level is Level.FAULT
     assert told["asterisk"].level is Level.FAULT
-    alarm = found(settings, running.alarms)["alarm journal-gap"]
+    alarm = found(settings, running.alarms)["alarm"]
     assert alarm.level is Level.FAULT
-    assert "Calls are missing; look at the disk. (intake-0" in alarm.text
+    assert "journal-gap: Calls are missing; look at the disk. (intake-0" in alarm.text
     ports = [f.text for f in examine(settings, [running.held_ports])]
     assert any("nobody listens on sip_port" in text for text in ports)
     assert not any("agi_port" in text for text in ports), "that one is ours"
