@@ -65,14 +65,15 @@ class Watch:
             key = (channel.uniqueid, channel.context)
             standing[key] = self._since.get(key, now)
             lost = (channel.uniqueid, "lost intake")
-            if self._is_intake_gone(channel):
+            if self._is_intake_gone(channel) or _is_unheard(channel):
                 standing[lost] = self._since.get(lost, now)
             deadline = city.flows[flow].deadline_seconds if flow in city.flows else 60
             if now - standing[key] > deadline + GRACE_SECONDS:
                 why = f"{now - standing[key]:.0f} s in {channel.context}"
                 found.append(Rescue(channel.channel, channel.uniqueid, why))
             elif now - standing.get(lost, now) > GONE_SECONDS:
-                why = f"its intake worker {channel.worker} is gone"
+                worker = "?" if channel.worker is None else channel.worker
+                why = f"its intake (worker {worker}) is gone or hangs"
                 found.append(Rescue(channel.channel, channel.uniqueid, why))
         self._since = standing
         return [rescue for rescue in found if self._is_due(rescue, now)]
@@ -104,6 +105,11 @@ class Watch:
         _log.error("call rescued from the filter: %s", rescue.why, extra=extra)
 
 
+def _is_unheard(channel: ChannelSeen) -> bool:
+    """Whether the intake has not said a word yet: its first is INTAKE=started."""
+    return channel.application == "AGI" and channel.intake == "failed"
+
+
 def worker_lives(run: Path) -> Callable[[int], bool | None]:
     """Ask the status files for the worker's pid and the kernel whether it runs.
 
@@ -119,7 +125,7 @@ def worker_lives(run: Path) -> Callable[[int], bool | None]:
             kept = status.get("figures", {}).get("processes", {})
             if name in kept:
                 pids.append(kept[name].get("pid"))
-        known = [_runs(Path(f"/proc/{pid}/stat")) for pid in pids if pid]
+        known = [bool(pid) and _runs(Path(f"/proc/{pid}/stat")) for pid in pids]
         return any(known) if known else None
 
     return lives

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pbx.ami import Login
 from pbx.asterisk import run
 from pbx.asterisk.activate import activate
-from pbx.asterisk.check import with_free_ports
 from pbx.model.city import City, read_city
 from pbx.settings import PROJECT, Settings
 
@@ -58,13 +59,35 @@ class LiveCity:
         await self.asterisk.wait()
 
 
+_PORTS = (
+    "sip_port",
+    "sips_port",
+    "manager_port",
+    "agi_port",
+    "audiosocket_port",
+    "status_port",
+)
+
+
+def on_free_ports(text: str) -> str:
+    """The city's text with every port it listens on replaced by a free one."""
+    with ExitStack() as held:
+        for name in _PORTS:
+            probe = held.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+            text = re.sub(rf"^{name} = \d+", f"{name} = {port}", text, flags=re.M)
+    return text
+
+
 @asynccontextmanager
 async def live_city(
     state: Path, root: run.Root, user: run.User | None
 ) -> AsyncIterator[LiveCity]:
-    settings = Settings(state=state)
-    text = (PROJECT / "asterisk-config" / "city.toml").read_text()
-    city = with_free_ports(read_city(text, source="city.toml"))
+    settings = Settings(state=state, city_file=state / "city.toml")
+    text = on_free_ports((PROJECT / "asterisk-config" / "city.toml").read_text())
+    settings.city_file.write_text(text)
+    city = read_city(text, source="city.toml")
     activate(settings.asterisk_home, city, user)
     settings.sounds.mkdir()
     asterisk = run.Asterisk(

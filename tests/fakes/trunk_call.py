@@ -73,5 +73,8 @@ class TrunkCall:
         bye = self._request("BYE", 2, self._to)
         await loop.sock_sendto(self._socket, bye, self._server)
 
-    def close(self) -> None:
+    def __enter__(self) -> TrunkCall:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._socket.close()

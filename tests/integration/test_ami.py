@@ -120,8 +120,14 @@ async def test_one_link_one_day(live: LiveCity) -> None:
 async def test_a_citizens_call_and_a_killed_asterisk(live: LiveCity) -> None:
     """kill -9 and a new start: the link returns, the new snapshot has another boot."""
     heard: list[ManagerEvent] = []
+    with TrunkCall("127.0.0.2", live.sip) as call:
+        await _called_and_killed(live, heard, call)
+
+
+async def _called_and_killed(
+    live: LiveCity, heard: list[ManagerEvent], call: TrunkCall
+) -> None:
     async with linked(live.login, heard) as link:
-        call = TrunkCall("127.0.0.2", live.sip)
         await call.invite()
         await until(lambda: any(isinstance(e, ChannelSeen) for e in heard))
         seen = next(e for e in heard if isinstance(e, ChannelSeen))
@@ -146,7 +152,6 @@ async def test_a_citizens_call_and_a_killed_asterisk(live: LiveCity) -> None:
         assert last.channels == ()
         assert last.booted_at > first.booted_at
         assert noticed < 1
-        call.close()
 
 
 async def test_a_stopped_asterisk_is_noticed(live: LiveCity) -> None:

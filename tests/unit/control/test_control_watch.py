@@ -79,6 +79,15 @@ def test_an_intake_that_is_gone(application: str) -> None:
     assert look(watch, 104.5, *held) == ["k-1.1"]
 
 
+def test_an_intake_that_never_said_a_word() -> None:
+    """Its socket accepts (the kernel does), the process behind it hangs."""
+    watch = Watch(lambda worker: True)
+    silent = call("k-1.1", "filter-filter0", application="AGI", intake="failed")
+    at_work = call("k-1.2", "filter-filter0", application="AGI", intake="started")
+    assert look(watch, 100, silent, at_work) == []
+    assert look(watch, 104.5, silent, at_work) == ["k-1.1"]
+
+
 def test_an_intake_that_came_back_is_no_longer_gone() -> None:
     alive = False
     watch = Watch(lambda worker: alive)
@@ -129,12 +138,15 @@ async def test_whether_a_worker_lives(tmp_path: Path) -> None:
         told = {
             "process": "supervisor",
             "pid": os.getpid(),
-            "figures": {"processes": {"intake-1": {"pid": child.pid}, "x": {}}},
+            "figures": {
+                "processes": {"intake-1": {"pid": child.pid}, "intake-2": {"pid": None}}
+            },
         }
         (tmp_path / "supervisor.status.json").write_text(json.dumps(told))
         assert lives(0) is True
         assert lives(1) is True
-        assert lives(2) is None
+        assert lives(2) is False
+        assert lives(3) is None
         child.send_signal(signal.SIGSTOP)
         await until(lambda: lives(0) is False)
         assert lives(1) is False
