@@ -46,8 +46,8 @@ def processes(settings: Settings) -> Iterator[Finding]:
                 name,
                 f"does not run (last heard {word.get('written_at')}); calls still "
                 "reach operators",
-                "it is restarted within seconds; if not, start `gerbang run` again: it takes "
-                "calls in progress over",
+                "it is restarted within seconds; if not, start `gerbang run` again: it "
+                "takes calls in progress over",
             )
 
 
