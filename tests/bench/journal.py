@@ -35,8 +35,8 @@ def stretch(
     facts: Counter[str] = Counter()
     for event in (json.loads(line) for line in lines):
         at = read_time(event["eventtime"])
-        if event["eventtype"] == "USER_DEFINED" and begin <= at <= end:
-            facts[event["usereventname"]] += 1
+        if (fact := event["usereventname"]) and begin <= at <= end:
+            facts[fact] += 1
         if not event["channame"].startswith(f"PJSIP/{trunk}-"):
             continue
         if event["eventtype"] == "CHAN_START":
@@ -48,3 +48,12 @@ def stretch(
         for c, at in started.items()
     )
     return Stretch(seconds, sum(begin <= at <= end for at in started.values()), facts)
+
+
+def without_filter(facts: Counter[str]) -> str | None:
+    """A sentence for the report if callers went past the filter; None if none did."""
+    missed = {name: facts[name] for name in ("DEGRADED", "RESCUED") if facts[name]}
+    if not missed:
+        return None
+    shown = ", ".join(f"{count} {name}" for name, count in missed.items())
+    return f"**not all calls met the filter**: the dialplan told {shown}"

@@ -43,7 +43,7 @@ class CpuMeter:
     """
 
     processes: dict[str, list[int]]
-    """Name → pids; with each, its living children are counted."""
+    """Name → pids; their children are not counted."""
     _begin: dict[str, float] = field(init=False)
     _idle: float = field(init=False)
     _at: float = field(init=False)
@@ -66,13 +66,8 @@ class CpuMeter:
 
 
 def _cpu_seconds(pids: list[int]) -> float:
-    total = 0.0
-    for pid in pids:
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(t.user + t.system for t in times))
 
 
 def _idle_seconds() -> float:

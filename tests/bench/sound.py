@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ _FRAME = 160
 _ONSET_DBFS = -40.0
 """Where a voice begins: its first 20 ms this loud. Core sounds peak near -6 dBFS."""
 _SHORTEST_SECONDS = 1.5
+SOFTER_DB = (0, 6, 12, 18)
+"""Recordings are louder than people: each voice is made this much softer, in turn."""
 
 
 def quiet_line(seconds: float, *, level_dbfs: float = -65.0) -> bytes:
@@ -22,25 +25,27 @@ def quiet_line(seconds: float, *, level_dbfs: float = -65.0) -> bytes:
 
 
 def human_voices(root: Path, count: int) -> list[bytes]:
-    """So many different recordings as A-law, each cut to begin with its onset.
+    """So many different recordings as A-law, cut to their onset, not all loud.
 
     Raises BenchError if the Asterisk root carries too few.
     """
     folders = sorted((root / "usr/share/asterisk/sounds").glob("en_US_f_*"))
-    found: list[bytes] = []
+    found: list[Samples] = []
     for path in (path for folder in folders for path in sorted(folder.glob("*.wav"))):
         try:
             voice = from_onset(read_voice(path))
         except VoiceError:
             continue
         if voice.size >= _SHORTEST_SECONDS * 8000:
-            found.append(alaw(voice))
+            found.append(voice)
     if len(found) < count:
         raise BenchError(
             f"{root} holds {len(found)} recorded voices, {count} are needed; "
             "run `gerbang install`"
         )
-    return found[:: len(found) // count][:count]
+    chosen = found[:: len(found) // count][:count]
+    softer = itertools.cycle(SOFTER_DB)
+    return [alaw((v / 10 ** (next(softer) / 20)).astype(np.int16)) for v in chosen]
 
 
 def from_onset(voice: Samples) -> Samples:

@@ -18,7 +18,7 @@ from pbx.model.city import Flow
 from pbx.simulator.trial import TrialCity
 from tests.bench.crowd import Crowd, crowd, failures
 from tests.bench.figures import Figure, median_of, ratio, shown
-from tests.bench.journal import stretch
+from tests.bench.journal import stretch, without_filter
 from tests.bench.machine import CpuMeter
 from tests.bench.row import Bench, BenchError, Result, Row
 
@@ -105,6 +105,8 @@ def _told(filtered: _Samples, bare: _Samples) -> list[str]:
         lines.append(
             "**the machine was saturated**: calls waited for a core, figures are low"
         )
+    if warning := without_filter(filtered.facts):
+        lines.append(warning)
     facts = ", ".join(f"{count} {name}" for name, count in filtered.facts.items())
     return [*lines, f"facts told by filtered calls in the windows: {facts or 'none'}"]
 

@@ -49,10 +49,11 @@ async def measure(bench: Bench) -> Result:
                     callers.create_task(caller(place))
         finally:
             await engine.dispose()
-    return Result(
-        tuple(median_and_p95("hang-up → record", seconds, "s")),
-        (f"{count} calls; no closed record within {_RECORD_SECONDS:g} s: {missing}",),
-    )
+        told = [
+            f"{count} calls; no closed record within {_RECORD_SECONDS:g} s: {missing}",
+            *floor.told(),
+        ]
+    return Result(tuple(median_and_p95("hang-up → record", seconds, "s")), tuple(told))
 
 
 async def _one(floor: Floor, engine: AsyncEngine, number: str) -> float | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pbx.asterisk import run
 from pbx.asterisk.secrets import read_secrets
 from pbx.simulator.declaration import Declaration
 from pbx.simulator.trial import TrialCity
+from tests.bench.journal import stretch, without_filter
 from tests.bench.sound import human_voices, quiet_line
 from tests.bench.telephony.caller import Exchange
 from tests.bench.telephony.operator import OperatorPhone, Rings
@@ -34,6 +36,16 @@ class Floor:
     def note_lateness(self, seconds: float) -> None:
         """A call's own worst."""
         self.worst_lateness_seconds = max(self.worst_lateness_seconds, seconds)
+
+    def told(self) -> list[str]:
+        """For the report: what callers met since the city began."""
+        begin = datetime.fromtimestamp(0, UTC)
+        trunk = self.city.city.trunks[0].name
+        lines = self.city.journal_lines()
+        facts = stretch(lines, begin, datetime.now(UTC), trunk=trunk).facts
+        shown = ", ".join(f"{count} {name}" for name, count in sorted(facts.items()))
+        warning = without_filter(facts)
+        return [*([warning] if warning else []), f"facts told: {shown}"]
 
 
 @asynccontextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 
-from tests.bench.journal import stretch
+from tests.bench.journal import stretch, without_filter
 
 BEGIN = datetime(2026, 11, 21, 20, 0, 10, tzinfo=UTC)
 END = datetime(2026, 11, 21, 20, 0, 20, tzinfo=UTC)
@@ -60,9 +61,9 @@ def test_what_began_and_what_was_told_in_it() -> None:
         [
             line("CHAN_START", "01.000"),
             line("CHAN_START", "11.000", "carrier-02"),
-            line("USER_DEFINED", "09.000", name="VERDICT"),
-            line("USER_DEFINED", "12.000", name="OFFERED"),
-            line("USER_DEFINED", "13.000", name="OFFERED"),
+            line("VERDICT", "09.000", name="VERDICT"),
+            line("OFFERED", "12.000", name="OFFERED"),
+            line("OFFERED", "13.000", name="OFFERED"),
         ],
         BEGIN,
         END,
@@ -70,3 +71,10 @@ def test_what_began_and_what_was_told_in_it() -> None:
     )
     assert found.started == 1
     assert found.facts == {"OFFERED": 2}
+
+
+def test_a_report_warns_of_calls_that_went_past_the_filter() -> None:
+    assert without_filter(Counter(OFFERED=9, VERDICT=9)) is None
+    warning = without_filter(Counter(OFFERED=9, DEGRADED=2, RESCUED=1))
+    assert warning is not None
+    assert "2 DEGRADED, 1 RESCUED" in warning
