@@ -1,8 +1,15 @@
-"""The rows of the fail-open table, gathered while the tests run."""
+"""The rows of the fail-open table, gathered while the tests run, printed at their end.
+
+A pytest plugin: with `--fail-open-report FILE` the table is kept there too
+(`make campaign` does, for docs/fail-open.md).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +59,25 @@ def _seconds(value: float | None) -> str:
     return (
         "–" if value is None else f"{value:+.2f} s" if value < 0 else f"{value:.2f} s"
     )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fail-open-report",
+        metavar="FILE",
+        help="write the fail-open table into FILE, below its line `<!-- table -->`",
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    table = as_markdown()
+    if not table:
+        return
+    terminalreporter.section("whatever breaks, the caller reaches an operator")
+    terminalreporter.write_line(table)
+    if name := config.getoption("--fail-open-report"):
+        path = Path(name)
+        head = path.read_text().partition("<!-- table -->")[0]
+        path.write_text(f"{head}<!-- table -->\n\n{table}\n")
