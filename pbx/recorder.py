@@ -13,6 +13,8 @@ import os
 import time
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from pbx.records.base import now
 from pbx.records.journal import MAX_BATCH_LINES, Batch, Journal
 from pbx.records.reconcile import reconcile
@@ -217,7 +219,13 @@ class Recorder:
             f"{str(error)[:200]}). Calls are served and the journal waits on disk, "
             "nothing is lost. Start the database, or make room for it.",
         )
-        _log.warning("store: %s: %s", type(error).__name__, str(error)[:300])
+        is_ours = not isinstance(error, OSError | TimeoutError | SQLAlchemyError)
+        _log.warning(
+            "store: %s: %s",
+            type(error).__name__,
+            str(error)[:300],
+            exc_info=error if is_ours else None,
+        )
 
 
 def _why_unwritable(journal: Path) -> str | None:
