@@ -153,11 +153,11 @@ class Detector:
     def _quantile(self, *, prior: int) -> float:
         """The level below which the quietest share of the frames lies."""
         wanted = FLOOR_SHARE * (self._frames + prior)
+        below = _BINS
         seen = 0
-        for below in range(_BINS - 1, -1, -1):
+        while seen < wanted:
+            below -= 1
             seen += self._bins[below] + (prior if below == -FLOOR_PRIOR_DBFS else 0)
-            if seen >= wanted:
-                break
         return -float(below)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from pbx.model.verdict import Ruling
 
@@ -49,3 +50,5 @@ def choose_route(facts: Facts) -> Route:
         case Ruling.RELEASE:
             lowered = min(facts.low_priority, facts.priority)
             return Route(Way.RELEASE, facts.queue, lowered)
+        case _:
+            assert_never(facts.ruling)
