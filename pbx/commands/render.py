@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,6 +28,11 @@ def register(app: typer.Typer) -> None:
         phone: str = typer.Option(
             "", metavar="NUMBER", help="Print this operator's softphone settings."
         ),
+        into: Path | None = typer.Option(
+            None,
+            metavar="DIR",
+            help="Only write it there, for review, no passwords.",
+        ),
         boot: bool = typer.Option(
             True, help="Try it on a throw-away Asterisk first. Leave it on."
         ),
@@ -48,6 +54,8 @@ def register(app: typer.Typer) -> None:
             _list(settings)
         elif phone:
             _phone(settings, phone)
+        elif into:
+            _write_into(settings, into)
         elif back:
             _tell(settings, _back(settings))
         else:
@@ -123,6 +131,22 @@ def _tell(settings: Settings, done: Activated) -> None:
     print("the running Asterisk has reloaded it")
     if done.restart:
         print(f"only a restart brings: {', '.join(done.restart)}")
+
+
+def _write_into(settings: Settings, folder: Path) -> None:
+    from pbx.asterisk.render import render_city
+    from pbx.asterisk.secrets import Secrets
+    from pbx.commands.city_file import load_city
+
+    city = load_city(settings.city_file)
+    files = render_city(city, Secrets.placeholders(city))
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.conf"):
+        if old.name not in files:
+            old.unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    print(f"{len(files)} files in {folder}; passwords are placeholders")
 
 
 def _list(settings: Settings) -> None:
