@@ -14,14 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from pbx.asterisk import run
 from pbx.asterisk.secrets import read_secrets
 from pbx.model.city import City, SilentPolicy, Trunk
 from pbx.model.events import ChannelStarted, JournalEvent
-from pbx.records.database import open_engine
-from pbx.records.tables import calls
 from pbx.settings import Settings
 from pbx.simulator.carrier import Carrier, Line, OutgoingCall
 from pbx.simulator.cel import CallResult
@@ -249,8 +245,10 @@ class Rehearsal:
                 "call; `gerbang doctor` and `gerbang status` say why"
             )
             return
-        await self._prove_audio(result, story, operator)
-        record = await self._wait_for_record(story, journal, result)
+        record, _ = await asyncio.gather(
+            self._wait_for_record(story, journal, result),
+            self._prove_audio(result, story, operator),
+        )
         self._judge(story, record)
 
     def _our_story(self, event: JournalEvent, result: CallResult) -> Story | None:
@@ -318,6 +316,12 @@ class Rehearsal:
     async def _wait_for_record(
         self, story: Story, journal: JournalFollower, result: CallResult
     ) -> dict[str, Any] | None:
+        # Only here: loading them takes as long as bringing up the carrier.
+        import sqlalchemy as sa
+
+        from pbx.records.database import open_engine
+        from pbx.records.tables import calls
+
         engine = open_engine(self._settings.database_url, writes=False)
         limit = self._elapsed() + RECORD_SECONDS
         query = sa.select(calls.c.record, calls.c.written_at).where(
