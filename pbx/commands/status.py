@@ -206,9 +206,17 @@ def _alarm_lines(alarms: list[dict[str, str]]) -> Iterator[str]:
     for alarm in alarms:
         yield (
             f"  [bold]{escape(alarm['alarm'])}[/bold]  ({alarm['process']}, "
-            f"since {alarm['raised_at'] or '?'})"
+            f"since {_clock(alarm['raised_at'])})"
         )
         yield f"    {escape(alarm['sentence'])}"
+
+
+def _clock(at: str) -> str:
+    """An ISO time as this machine's clock shows it."""
+    try:
+        return f"{datetime.fromisoformat(at).astimezone():%F %T}"
+    except ValueError:
+        return "?"
 
 
 def _up(since: str | None, now: datetime) -> str:

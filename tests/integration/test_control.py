@@ -24,18 +24,9 @@ from tests.fakes.trunk_call import TrunkCall
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(120)]
 
-CONTROL = """
-import typer
-from pbx.commands import control, status
-app = typer.Typer()
-control.register(app)
-status.register(app)
-app()
-"""
 
-
-def gerbang(live: LiveCity, command: str) -> list[str]:
-    return [sys.executable, "-c", CONTROL, command]
+def gerbang(command: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pbx", command, *arguments]
 
 
 def environment(live: LiveCity) -> dict[str, str]:
@@ -58,7 +49,7 @@ async def live(
 def control(live: LiveCity) -> Iterator[subprocess.Popen[bytes]]:
     with (live.settings.state / "control.log").open("ab") as log:
         process = subprocess.Popen(
-            gerbang(live, "control"), env=environment(live), stdout=log, stderr=log
+            gerbang("control"), env=environment(live), stdout=log, stderr=log
         )
     try:
         yield process
@@ -127,7 +118,7 @@ async def _through_every_loss(live: LiveCity, calls: ExitStack) -> None:
         await until(lambda: "no-operator-darurat" in told(live)["alarms"])
         page = await asyncio.to_thread(
             subprocess.run,
-            [*gerbang(live, "status"), "--json"],
+            gerbang("status", "--json"),
             env=environment(live),
             capture_output=True,
             check=False,

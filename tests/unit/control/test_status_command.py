@@ -159,6 +159,7 @@ def test_alarms_with_what_to_do(state: Path, page: dict[str, Any]) -> None:
     assert code == 1
     assert "this is the last seen" in output
     assert "Alarms: 2" in output
+    assert f"(recorder, since {NOW.astimezone():%F %T})" in output
     assert "look at [the] disk" in output
     assert "asterisk is not ready (waiting)" in output
     told = json.loads(run("--json")[1])
@@ -188,6 +189,10 @@ def test_without_supervisor_and_page_the_files_speak(state: Path) -> None:
 )
 def test_how_long_it_is_up(since: str | None, told: str) -> None:
     assert status._up(since, NOW) == told
+
+
+def test_an_alarm_without_a_time() -> None:
+    assert status._clock("") == "?"
 
 
 def test_control_without_a_city_says_so(state: Path) -> None:
