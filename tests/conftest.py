@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -47,6 +48,15 @@ async def _task_watch() -> AsyncIterator[None]:
             await asyncio.sleep(0)
             left = {task for task in left if not task.done()}
     assert not left, f"the test left tasks behind: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command called within a test logs to that test's stdout, which ends with it."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session", autouse=True)

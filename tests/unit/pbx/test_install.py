@@ -522,3 +522,11 @@ def test_the_bootstrap_and_test_scripts_are_sound_shell() -> None:
     for script in ("scripts/bootstrap", "scripts/test", ".ci/run"):
         subprocess.run(["bash", "-n", PROJECT / script], check=True)
         assert os.access(PROJECT / script, os.X_OK)
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    from pbx.commands import install as command
+
+    with command._progress() as tell:
+        tell("building Asterisk", 0.5)
