@@ -112,7 +112,7 @@ def _told(filtered: _Samples, bare: _Samples) -> list[str]:
     busiest = max(filtered.busy + bare.busy)
     if busiest > _SATURATED_SHARE:
         lines.append(
-            f"**the machine was saturated** ({busiest:.0%} busy): calls waited for a core"
+            f"**the machine was saturated** ({busiest:.0%} busy): not a quiet run"
         )
     if warning := without_filter(filtered.facts):
         lines.append(warning)
