@@ -351,9 +351,11 @@ async def test_sqlite_locked_by_another(
     running = start(sqlite_url)
     write_call(journal, 0)
     await until(lambda: is_closed(sqlite_url, 0), 20)
-    with closing(sqlite3.connect(tmp_path / "records.sqlite3")) as other:
+    path = tmp_path / "records.sqlite3"
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
         other.isolation_level = None
-        other.execute("BEGIN EXCLUSIVE")
+        # In a thread: the recorder, in this loop, may hold the lock right now.
+        await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
         write_call(journal, 1)
         await until(lambda: running.has_alarm("database-unreachable"), 10)
         other.execute("ROLLBACK")
@@ -444,9 +446,10 @@ async def test_the_journals_disk_is_full(
 
 async def everything(url: str) -> list[dict[str, Any]]:
     engine = open_engine(url, writes=False)
-    records = await last_calls(engine, ALL)
-    await engine.dispose()
-    return records
+    try:
+        return await last_calls(engine, ALL)
+    finally:
+        await engine.dispose()
 
 
 async def test_the_journals_directory_is_missing(
