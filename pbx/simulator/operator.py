@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pbx.model.city import City, Transport
-from pbx.simulator.voices import read_voice, repeated, write_voice
+from pbx.simulator.voices import read_voice, repeated, soft_noise, write_voice
 
 _MODULES = sorted(Path("/usr/lib").glob("**/baresip/modules"))
 _POLL_SECONDS = 0.05
@@ -215,9 +215,9 @@ class Operator:
         port = _free_port(settings.address)
         heard = directory / "heard"
         heard.mkdir()
-        if self.voice:
-            samples = repeated(read_voice(self.voice), VOICE_SECONDS)
-            write_voice(directory / "voice.wav", samples)
+        # Without a file to play baresip takes no call: a quiet operator hisses softly.
+        voice = read_voice(self.voice) if self.voice else soft_noise(5.0)
+        write_voice(directory / "voice.wav", repeated(voice, VOICE_SECONDS))
         first = 42000 + port % 1000 * 20
         (directory / "config").write_text(
             _CONFIG.format(
