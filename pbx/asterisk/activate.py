@@ -34,15 +34,24 @@ class Activated:
 
 
 def activate(
-    home: Path, city: City, user: User | None, *, secrets: Secrets | None = None
+    home: Path,
+    city: City,
+    user: User | None,
+    *,
+    secrets: Secrets | None = None,
+    declared: str = "",
 ) -> Activated:
     """Write this city as a release and make it current; nothing is half done.
 
     `home` is Asterisk's home, `user` whom it runs as, `secrets` those to use instead of
-    the home's own. Raises SecretsError, ReleaseError. Does not reload: see `reload`.
+    the home's own, `declared` the city file's text: it is kept with what was rendered
+    from it, and is what our processes go by (`pbx.settings.active_city_file`). Raises
+    SecretsError, ReleaseError. Does not reload: see `reload`.
     """
     prepare_home(home, user)
     files = render_city(city, secrets or keep_secrets(home / "secrets.json", city))
+    if declared:
+        files["city.toml"] = declared
     # A phone that checks the certificate needs the address it was told to use in it.
     made = ensure_certificate(home / "tls", [city.network.sip_address])
     hand_over(home / "tls", user)

@@ -82,7 +82,9 @@ def _render(settings: Settings, *, boot: bool) -> Activated:
             f"({', '.join(stranded)}); keep those queues until they are empty"
         )
     try:
-        return activate(settings.asterisk_home, city, service_user())
+        return activate(
+            settings.asterisk_home, city, service_user(), declared=path.read_text()
+        )
     except (ReleaseError, SecretsError, NotInstalled, OSError) as error:
         fail(str(error))
 
