@@ -65,7 +65,11 @@ def bench(
         place = keep.absolute() if keep else Path(temporary)
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o755)
-        report = asyncio.run(_interruptible(load(names), place, quick=quick))
+        try:
+            report = asyncio.run(_interruptible(load(names), place, quick=quick))
+        except asyncio.CancelledError:
+            typer.echo("stopped; nothing was left running, no report", err=True)
+            raise typer.Exit(130) from None
     if write:
         REPORT.write_text(as_markdown(report))
     if json:
@@ -77,10 +81,18 @@ def bench(
 
 
 async def _interruptible(rows: Sequence[Row], place: Path, *, quick: bool) -> Report:
-    """SIGTERM unwinds as Ctrl-C does: by cancelling, so that every row cleans up."""
+    """Ctrl-C and SIGTERM unwind by cancelling, so that every row cleans up.
+
+    Once: a second Ctrl-C must not interrupt the cleaning. Also where SIGINT was ignored
+    when we started, as shells do for background jobs.
+    """
     task = asyncio.current_task()
     assert task
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    once = iter([task.cancel])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(
+            number, lambda: [cancel() for cancel in once]
+        )
     return await _run(rows, place, quick=quick)
 
 
