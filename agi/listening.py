@@ -10,6 +10,7 @@ key reaches the flow in the turn of the loop in which it arrived.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable
 from typing import assert_never
@@ -49,6 +50,7 @@ class Listening(Ear):
 
     def __init__(self, flow: Flow, prompt: Callable[[str], Prompt]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._engine = Engine(flow)
         self._prompt = prompt
         self._detector = Detector()
@@ -93,7 +95,7 @@ class Listening(Ear):
         """The caller's audio is here: begin."""
         self._line = line
         self._connected_at = self._loop.time()
-        _log.info("audio connected")
+        self._log("audio connected")
         self._loop.call_soon(self._handle, Started())
 
     def end_audio(self) -> None:
@@ -190,7 +192,11 @@ class Listening(Ear):
         length_ms = int(self._prompt(name).seconds * 1000)
         heard_ms = min(self._ms(self._loop.time()) - at_ms, length_ms)
         self.prompts.append(PromptHeard(name, at_ms, heard_ms, ended))
-        _log.info("prompt %s heard_ms=%d ended=%s", name, heard_ms, ended)
+        self._log("prompt %s heard_ms=%d ended=%s", name, heard_ms, ended)
+
+    def _log(self, message: str, *values: object) -> None:
+        """Log under the call's id: the loop's callbacks know nothing of the call."""
+        self._context.run(_log.info, message, *values)
 
     def _ms(self, at: float) -> int:
         return (

@@ -99,7 +99,7 @@ def describe(evidence: Evidence, context: Context) -> str:
     """The evidence in one readable line, for the record and for reviews."""
     parts = [_heard(evidence)]
     parts.append(f"key {context.key}" if context.key is not None else "no key")
-    if not has_media(evidence, context):
+    if _reason(evidence, context) is Reason.NO_MEDIA:
         parts.append(
             f"only {evidence.frames} of {context.expected_frames} frames of media"
         )

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
         """
         import uvloop
 
+        from agi.log_thread import logging_in_a_thread
         from agi.server import PortTakenError, run
         from pbx import log
         from pbx.model.city import CityError
@@ -29,7 +30,8 @@ def register(app: typer.Typer) -> None:
 
         log.configure(f"intake-{worker}")
         try:
-            uvloop.run(run(Settings(), worker))
+            with logging_in_a_thread():
+                uvloop.run(run(Settings(), worker))
         except (OSError, CityError, PortTakenError) as error:
             typer.echo(f"intake: {error}", err=True)
             raise typer.Exit(1) from error

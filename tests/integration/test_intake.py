@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
+import os
+import signal
 import socket
+import sys
 import time
 import wave
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agi import server
 from agi.server import LOOPBACK, PortTakenError, Worker
 from pbx.asterisk import run
+from pbx.model.city import read_city
 from pbx.settings import PROJECT, Settings
 from tests.fakes.asterisk import FRAME, Caller, CallResult, headers, place_call
 
@@ -395,3 +403,195 @@ async def test_a_taken_port_is_said_with_its_cure(
 ) -> None:
     with pytest.raises(PortTakenError, match="is another intake running"):
         await Worker(settings, 0).serve()
+
+
+async def test_a_full_worker_leaves_the_call_to_the_dialplan(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CALLS", 0)
+    result = await place_call(worker.agi_port)
+    assert result.variables == {}
+    assert worker.figures.refused_full == 1
+
+
+@pytest.mark.parametrize("commands", range(8))
+async def test_cancelled_anywhere_the_caller_goes_on(
+    worker: Worker, commands: int
+) -> None:
+    """A drain whose time is up cancels calls in the middle of any command."""
+    seen = 0
+
+    def cancel(command: str) -> str | None:
+        nonlocal seen
+        if seen == commands:
+            for call in worker._calls:
+                call.cancel()
+        seen += 1
+        return None
+
+    caller = Caller(key="0", key_at_seconds=0.1)
+    result = await place_call(worker.agi_port, caller, on_command=cancel)
+    assert result.variables.get("INTAKE") != "done"
+    await until(lambda: worker.figures.active == 0)
+    assert not worker._intake._expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["garbage", "510 Invalid or unknown command", "200 result=1\n200 result=1"],
+)
+@pytest.mark.parametrize("at", [0, 2, 3, 6])
+async def test_wrong_answers_anywhere_let_the_caller_go(
+    worker: Worker, answer: str, at: int
+) -> None:
+    seen = 0
+
+    def spoil(command: str) -> str | None:
+        nonlocal seen
+        seen += 1
+        return answer if seen == at + 1 else None
+
+    caller = Caller(key="0", key_at_seconds=0.1)
+    async with asyncio.timeout(8):
+        result = await place_call(worker.agi_port, caller, on_command=spoil)
+    assert result.variables.get("INTAKE_ROUTE", "queue") == "queue"
+    await until(lambda: worker.figures.active == 0)
+
+
+async def test_nothing_holds_the_loop(worker: Worker, voice: bytes) -> None:
+    """No callback of ours takes longer than half of an audio frame, mostly less."""
+    loop = asyncio.get_running_loop()
+    slow: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: slow.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("asyncio").addHandler(handler)
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.1
+    try:
+        caller = Caller(audio=voice, audio_from_seconds=0.3)
+        await asyncio.gather(*(place_call(worker.agi_port, caller) for _ in range(10)))
+    finally:
+        loop.set_debug(False)
+        logging.getLogger("asyncio").removeHandler(handler)
+    assert [text for text in slow if "took" in text and "agi/" in text] == []
+
+
+async def test_each_call_is_told_in_a_few_lines_and_one_last(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="agi"):
+        await place_call(worker.agi_port, Caller(key="0", key_at_seconds=0.2))
+        await until(lambda: "call done" in caplog.text)
+    lines = [r.getMessage() for r in caplog.records if r.name != "agi.server"]
+    assert [line.split()[0] for line in lines] == [
+        "call",
+        "audio",
+        "prompt",
+        "verdict",
+        "call",
+    ]
+    assert "caller=0812…678" in lines[0]
+    assert "081234567678" not in caplog.text
+    assert lines[-1].startswith(
+        "call done outcome=handed-over verdict=pass reason=key route=queue "
+        "queue=darurat priority=10 seconds=0."
+    )
+
+
+@asynccontextmanager
+async def intake_process(
+    settings: Settings, worker: int = 0
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`gerbang intake` as `gerbang run` starts it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "pbx",
+        "intake",
+        "--worker",
+        str(worker),
+        cwd=PROJECT,
+        env=os.environ
+        | {
+            "GERBANG_STATE": str(settings.state),
+            "GERBANG_CITY": str(settings.city_file),
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def ports_of(settings: Settings) -> tuple[int, int]:
+    network = read_city(settings.city_file.read_text(), source="city").network
+    return network.agi_port, network.audiosocket_port
+
+
+async def test_the_command_serves_drains_and_says_goodbye(settings: Settings) -> None:
+    agi_port, _ = ports_of(settings)
+    async with intake_process(settings) as process:
+        await until(lambda: can_connect(agi_port), 20)
+        call = asyncio.create_task(
+            place_call(agi_port, Caller(key="0", key_at_seconds=0.8))
+        )
+        await asyncio.sleep(0.3)
+        process.send_signal(signal.SIGHUP)
+        process.terminate()
+        assert (await call).variables["INTAKE"] == "done"
+        output, _ = await process.communicate()
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in output.decode().splitlines()]
+    done = next(line for line in lines if line["message"].startswith("call done"))
+    assert done["call_id"] == "kediri-1-1763756000.12"
+    assert done["process"] == "intake-0"
+    status = json.loads((settings.run / "intake-0.status.json").read_text())
+    assert status["figures"]["calls"] == 1
+    assert status["figures"]["active"] == 0
+    assert status["figures"]["verdicts"] == {"pass/key": 1}
+
+
+async def test_two_workers_share_the_calls_and_one_is_enough(
+    settings: Settings,
+) -> None:
+    agi_port, audio_port = ports_of(settings)
+    async with intake_process(settings, 0) as first, intake_process(settings, 1):
+        await until(lambda: can_connect(audio_port), 20)
+        await until(lambda: can_connect(audio_port + 1), 20)
+        caller = Caller(key="0", key_at_seconds=0.1)
+        results = await asyncio.gather(
+            *(place_call(agi_port, caller) for _ in range(30))
+        )
+        assert {r.variables["INTAKE_WORKER"] for r in results} == {"0", "1"}
+        first.kill()
+        await first.wait()
+        results = await asyncio.gather(
+            *(place_call(agi_port, caller) for _ in range(9))
+        )
+        assert {r.variables["INTAKE_WORKER"] for r in results} == {"1"}
+        assert {r.variables["INTAKE"] for r in results} == {"done"}
+
+
+async def test_a_worker_killed_in_the_middle_leaves_intake_started(
+    settings: Settings,
+) -> None:
+    agi_port, _ = ports_of(settings)
+    async with intake_process(settings) as process:
+        await until(lambda: can_connect(agi_port), 20)
+        call = asyncio.create_task(place_call(agi_port))
+        await asyncio.sleep(0.5)
+        process.kill()
+        async with asyncio.timeout(1):
+            assert (await call).variables["INTAKE"] == "started"
+
+
+async def test_a_bad_city_is_told_and_ends_the_command(settings: Settings) -> None:
+    settings.city_file.write_text("nonsense")
+    async with intake_process(settings) as process:
+        output, _ = await process.communicate()
+    assert process.returncode == 1
+    assert "city.toml:1: not TOML" in output.decode()

@@ -1,0 +1,155 @@
+"""One caller's ear between filter and flow; faults in it end at a human."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from agi import frames, listening
+from agi.audiosocket import AudioLine
+from agi.facts import PromptHeard
+from agi.in_force import Prompt
+from agi.listening import Listening
+from ivr.engine import Outcome
+from ivr.flow import Flow, Step
+from pbx.log import call_id
+
+PROMPT = Prompt(frames.SILENCE * 50, 1.0)
+FLOW = Flow((Step("greeting", 1.0, 1.0), Step("second", 1.0, 1.0)))
+
+
+class Line(AudioLine):
+    """A line that only notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def play(self, wire: bytes) -> None:
+        self.told.append("play")
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+    def end(self) -> None:
+        self.told.append("end")
+
+    def abort(self) -> None:
+        self.told.append("abort")
+
+
+async def connected() -> tuple[Listening, Line]:
+    ear = Listening(FLOW, lambda _: PROMPT)
+    line = Line()
+    ear.connect(line)
+    await asyncio.sleep(0)
+    assert line.told == ["play"]
+    return ear, line
+
+
+async def test_a_key_ends_it() -> None:
+    ear, line = await connected()
+    ear.press("0")
+    assert await ear.outcome(1) is Outcome.KEY
+    ear.press("1")
+    ear.hear(bytes(320))
+    assert [key.digit for key in ear.keys] == ["0"]
+    assert ear.prompts == [PromptHeard("greeting", 0, ear.prompts[0].heard_ms, "key")]
+    assert line.told == ["play", "stop"]
+    assert ear.evidence.frames == 0
+    ear.end_audio()
+    ear.close()
+    assert line.told == ["play", "stop", "end"]
+
+
+async def test_the_prompt_s_end_is_noted_once() -> None:
+    ear, _ = await connected()
+    ear.prompt_ended()
+    ear.prompt_ended()
+    assert [prompt.ended for prompt in ear.prompts] == ["end"]
+    ear.close()
+
+
+async def test_a_fault_in_the_filter_ends_at_a_human(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear, _ = await connected()
+
+    def fail(_: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ear, "_detector", SimpleNamespace(push=fail))
+    ear.hear(bytes(320))
+    assert await ear.outcome(1) is Outcome.AUDIO_LOST
+    assert ear.error == "ZeroDivisionError in the ghost filter"
+    assert "the ghost filter failed" in caplog.text
+
+
+async def test_a_line_that_never_comes_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "CONNECT_SECONDS", 0.01)
+    ear = Listening(FLOW, lambda _: PROMPT)
+    assert await ear.outcome(1) is Outcome.AUDIO_LOST
+    assert ear.error == "audio not connected"
+    assert ear.expected_frames == 0
+    ear.end_audio()
+    ear.close()
+
+
+async def test_a_lost_line_is_told_once() -> None:
+    ear, _ = await connected()
+    ear.audio_ended()
+    ear.audio_ended()
+    assert await ear.outcome(1) is Outcome.AUDIO_LOST
+    assert ear.error == "audio lost"
+    assert ear.prompts[0].ended == "caller"
+
+
+async def test_a_flow_that_does_not_decide_is_cut_short() -> None:
+    ear, line = await connected()
+    assert await ear.outcome(0.02) is Outcome.AUDIO_LOST
+    assert ear.error == "undecided after 0.02 s"
+    assert line.told == ["play", "stop"]
+
+
+async def test_a_caller_who_left_is_an_outcome() -> None:
+    ear, _ = await connected()
+    ear.caller_left()
+    assert await ear.outcome(1) is Outcome.CALLER_HUNG_UP
+    assert ear.error is None
+
+
+async def test_cancelling_leaves_no_timer_and_no_line() -> None:
+    ear, line = await connected()
+    waiting = asyncio.create_task(ear.outcome(10))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    ear.close()
+    assert line.told == ["play", "abort"]
+    ear.caller_left()  # whatever still comes harms nothing
+
+
+async def test_callbacks_log_under_the_call_s_id(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = call_id.set("kediri-1-1.2")
+    ear = Listening(FLOW, lambda _: PROMPT)
+    call_id.reset(token)
+    seen = []
+    handler = logging.Handler()
+    handler.emit = lambda record: seen.append((record.getMessage(), call_id.get()))  # type: ignore[method-assign]
+    logger = logging.getLogger("agi.listening")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        ear.connect(Line())
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+        ear.close()
+    assert seen == [("audio connected", "kediri-1-1.2")]
