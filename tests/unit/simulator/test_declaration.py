@@ -1,0 +1,53 @@
+"""A city moved to places of its own is still the same valid city."""
+
+from __future__ import annotations
+
+import socket
+import tomllib
+
+import pytest
+
+from pbx.model.city import read_city
+from pbx.settings import PROJECT
+from pbx.simulator.declaration import (
+    Neighbourhood,
+    free_ports,
+    free_run,
+    moved,
+    toml,
+)
+
+REFERENCE = tomllib.loads((PROJECT / "asterisk-config/city.toml").read_text())
+
+
+def test_toml_is_read_back_as_it_was() -> None:
+    assert tomllib.loads(toml(REFERENCE)) == REFERENCE
+
+
+def test_a_moved_city_is_valid_and_elsewhere() -> None:
+    place = Neighbourhood("127.77.7")
+    city = read_city(toml(moved(REFERENCE, place)), source="moved")
+    assert city.network.sip_address == place.city == "127.77.7.1"
+    assert city.trunks[0].addresses == ["127.77.7.2/32"]
+    assert len({place.city, place.carrier, place.stranger, place.phone("101")}) == 4
+    assert city.queues == read_city(toml(REFERENCE), source="here").queues
+
+
+def test_two_neighbourhoods_do_not_meet() -> None:
+    assert Neighbourhood.own() != Neighbourhood.own(offset=1)
+    assert Neighbourhood.own() == Neighbourhood.own()
+
+
+def test_free_ports_are_free_and_different() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    first = free_run(4)
+    for port in range(first, first + 4):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+
+
+def test_no_run_of_ports_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbx.simulator.declaration.free_ports", lambda count: [65535])
+    with pytest.raises(OSError, match="in a row"):
+        free_run(4)
