@@ -20,15 +20,23 @@ def fail(*lines: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def load_city(path: Path) -> City:
-    """The city of this file, its prompts looked up; ends the command on any fault."""
+def load_text(path: Path) -> str:
+    """What the file says; ends the command if it cannot be read."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{path}: cannot be read: {error}")
+
+
+def load_city(path: Path, text: str | None = None) -> City:
+    """The city of this file, its prompts looked up; ends the command on any fault.
+
+    `text` is what the file said a moment ago, where it must not be read twice.
+    """
     from pbx.model.city import CityError, read_city
     from pbx.sounds import SoundError, known_prompts
 
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{path}: cannot be read: {error}")
+    text = load_text(path) if text is None else text
     try:
         city = read_city(text, source=str(path))
         prompts = known_prompts(city.city.language)

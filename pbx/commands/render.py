@@ -68,10 +68,11 @@ def _render(settings: Settings, *, boot: bool) -> Activated:
     from pbx.asterisk.releases import ReleaseError
     from pbx.asterisk.run import NotInstalled, service_user
     from pbx.asterisk.secrets import SecretsError
-    from pbx.commands.city_file import fail, load_city, try_out
+    from pbx.commands.city_file import fail, load_city, load_text, try_out
 
     path = settings.city_file
-    city = load_city(path)
+    text = load_text(path)  # once: what is checked is what goes in force
+    city = load_city(path, text)
     if faults := static_faults(city):
         fail(*(f"{path}: {fault}" for fault in faults))
     if boot:
@@ -82,9 +83,7 @@ def _render(settings: Settings, *, boot: bool) -> Activated:
             f"({', '.join(stranded)}); keep those queues until they are empty"
         )
     try:
-        return activate(
-            settings.asterisk_home, city, service_user(), declared=path.read_text()
-        )
+        return activate(settings.asterisk_home, city, service_user(), declared=text)
     except (ReleaseError, SecretsError, NotInstalled, OSError) as error:
         fail(str(error))
 
