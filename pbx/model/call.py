@@ -145,6 +145,7 @@ class RingAttempt:
 
     operator: str
     queue: str | None
+    """None: rung by a transfer or a colleague."""
     at: datetime
     ring_seconds: float | None
     outcome: RingOutcome

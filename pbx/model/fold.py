@@ -62,9 +62,10 @@ def fold(
     """One group of events → the record of that call.
 
     `unreadable` counts the group's lines that could not be understood; `rebooted_at` is
-    when Asterisk last started: a call still open whose last event is older died with
-    it. `gone_at` is when the second witness saw the caller's channel end: it closes a
-    call whose own journal lines never will. Raises ValueError without any event.
+    when Asterisk last started, perhaps rounded down to the second: a call that began
+    before and is still open died with the old process. `gone_at` is when the second
+    witness saw the caller's channel end: it closes a call whose own journal lines never
+    will. Raises ValueError without any event.
     """
     kept = list(dict.fromkeys(events))
     if not kept:
@@ -76,7 +77,8 @@ def fold(
         isinstance(e, CallEnded) and e.linkedid == call_id for e in kept
     )
     caller = next((c for c in channels if c.id == call_id), channels[0])
-    is_truncated = not is_over and rebooted_at is not None and last_at < rebooted_at
+    began_at = min(channel.first_at for channel in channels)
+    is_truncated = not is_over and rebooted_at is not None and began_at < rebooted_at
     is_end_lost = not (is_over or is_truncated or caller.ended_at or gone_at is None)
     if is_end_lost:
         caller.ended_at = gone_at
@@ -125,7 +127,9 @@ class _Story:
         ended_at = self._ended_at()
         direction = self._direction(offered)
         disposition, is_regular = self._disposition(facts, connected_at, direction)
-        rings = tuple(self._ring(c, rungs) for c in self.channels if self._rang(c))
+        rings = tuple(
+            self._ring(c, rungs, connected_at) for c in self.channels if self._rang(c)
+        )
         verdict = _last(facts, Judged)
         started = self.caller.started
         return Call(
@@ -256,8 +260,12 @@ class _Story:
     def _rang(self, channel: Channel) -> bool:
         return channel is not self.caller and channel.is_operator and channel.is_dialled
 
-    def _ring(self, channel: Channel, rungs: Sequence[Rung]) -> RingAttempt:
+    def _ring(
+        self, channel: Channel, rungs: Sequence[Rung], connected_at: datetime | None
+    ) -> RingAttempt:
         end = channel.answered_at or channel.ended_at
+        if connected_at is not None and channel.first_at > connected_at:
+            rungs = ()  # rung by a transfer, not by a queue
         return RingAttempt(
             operator=channel.endpoint,
             queue=next(

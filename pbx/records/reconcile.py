@@ -93,11 +93,11 @@ async def _mark(
 async def _dead(
     connection: AsyncConnection, at: datetime, since: datetime | None
 ) -> list[str]:
-    """Open calls that the journal will never close: older than Asterisk's last start,
+    """Open calls that the journal will never close: begun before Asterisk's last start,
     or their caller is gone, as the witness says."""
     is_open = calls.c.state == State.OPEN.value
     boot = sa.select(sa.func.max(asterisk_boots.c.started_at)).scalar_subquery()
-    cut_off = sa.select(calls.c.call_id).where(is_open, calls.c.last_event_at < boot)
+    cut_off = sa.select(calls.c.call_id).where(is_open, calls.c.started_at < boot)
     long_gone = (
         sa.select(calls.c.call_id)
         .join(witnessed_calls, witnessed_calls.c.call_id == calls.c.call_id)

@@ -376,6 +376,19 @@ def test_asterisk_died_under_it() -> None:
     assert fold(events(connected()), rebooted_at=boot) == fold(events(connected()))
 
 
+def test_the_boots_second_may_lie_before_the_last_line() -> None:
+    """Asterisk tells its start in whole seconds: `13:00:01` may be 13:00:01.9."""
+    call = fold(events(greeted()), rebooted_at=START + timedelta(seconds=1))
+    assert call.last_event_at > START + timedelta(seconds=1)
+    assert call.truncated
+
+
+def test_a_phone_rung_by_a_transfer_rang_for_no_queue() -> None:
+    third = phone("103", 9)
+    call = told(connected()[:-7], line("CHAN_START", at=20, **third))
+    assert [r.queue for r in call.rings] == ["darurat", "darurat", None]
+
+
 def test_died_in_conversation_is_still_connected() -> None:
     call = fold(events(connected()[:-7]), rebooted_at=START + timedelta(days=1))
     assert (call.truncated, call.disposition) == (True, Disposition.CONNECTED)
