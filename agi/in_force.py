@@ -14,7 +14,7 @@ from pathlib import Path
 from agi import frames
 from ivr.flow import Flow, filter_0
 from ivr.prompts import BYTES_PER_SAMPLE, SAMPLE_RATE, seconds_of
-from pbx.model.city import City, CityError, read_city
+from pbx.model.city import City, CityError, Fault, read_city
 from pbx.settings import Settings, active_city_file
 
 _log = logging.getLogger(__name__)
@@ -63,8 +63,7 @@ class InForce:
 
 def load(settings: Settings) -> InForce:
     """Read city and prompts. Raises OSError, CityError; a bad prompt is only logged."""
-    path = active_city_file(settings)
-    city = read_city(path.read_text(), source=str(path))
+    city = _read_city(active_city_file(settings))
     prompts, missing = {}, []
     for flow in city.flows.values():
         for name in (flow.greeting, flow.second_prompt):
@@ -118,6 +117,13 @@ class Keeper:
         self._stamp = _stamp(self._settings, self.current.city)
         _log.info("city and prompts read: %s", active_city_file(self._settings))
         return True
+
+
+def _read_city(path: Path) -> City:
+    try:
+        return read_city(path.read_text(encoding="utf-8"), source=str(path))
+    except UnicodeDecodeError as error:
+        raise CityError(str(path), [Fault("", f"not UTF-8 text ({error})")]) from error
 
 
 def _prompt_file(settings: Settings, city: City, name: str) -> Path:

@@ -107,7 +107,7 @@ class Listening(Ear):
         """Let go of everything: no timer, no audio connection stays behind."""
         self._timer.cancel()
         self._outcome.cancel()
-        if self._line is not None and self._finished_at is None:
+        if self._line is not None:
             self._line.abort()
 
     def caller_left(self) -> None:

@@ -6,8 +6,11 @@ One timer for all lines costs a tenth of one timer each.
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from agi.audiosocket import FRAME_SECONDS, AudioLine
+
+_log = logging.getLogger(__name__)
 
 LATE_SECONDS = 0.5
 """So far behind (a stopped process, a sleeping machine) the clock starts anew."""
@@ -42,4 +45,13 @@ class Pacer:
             if now - due > LATE_SECONDS:
                 due = now
             for line in tuple(self._lines):
-                line.send_due(now)
+                self._serve(line, now)
+
+    def _serve(self, line: AudioLine, now: float) -> None:
+        """A fault in one call's line must not silence the others."""
+        try:
+            line.send_due(now)
+        except Exception:  # noqa: BLE001 - per call: logged; its caller goes to a human
+            _log.exception("audio line given up")
+            self.remove(line)
+            line.abort()

@@ -238,6 +238,24 @@ async def test_a_missing_prompt_has_ended_at_once() -> None:
         await until(lambda: hall.ear.ended == ["prompt"])
 
 
+async def test_a_fault_in_one_line_does_not_silence_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_hall() as hall:
+        reader, _, line = await hall.caller()
+
+        def fail(_: int) -> None:
+            raise RuntimeError("the handler is closed")
+
+        line._write = fail  # type: ignore[method-assign,assignment]
+        assert await closed(reader)
+        await until(lambda: hall.ear.ended == ["audio"])
+        assert "audio line given up" in caplog.text
+        hall.uuid, hall.ear, hall.line = uuid4(), Recorder(), None
+        reader, _, _ = await hall.caller()
+        assert await reader.readexactly(10 * frames.WIRE_BYTES)
+
+
 async def test_the_clock_starts_anew_after_a_long_sleep() -> None:
     pacer = Pacer()
     ticker = asyncio.create_task(pacer.run())

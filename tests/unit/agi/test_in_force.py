@@ -113,7 +113,8 @@ def test_a_bad_city_never_replaces_a_good_one(
     assert "the last stays" in caplog.text
 
 
-def test_a_bad_city_at_start_is_an_error(settings: Settings) -> None:
-    settings.city_file.write_text("nonsense")
+@pytest.mark.parametrize("text", [b"nonsense", b"\xff\xfe[city]"])
+def test_a_bad_city_at_start_is_an_error(settings: Settings, text: bytes) -> None:
+    settings.city_file.write_bytes(text)
     with pytest.raises(CityError):
         Keeper(settings)

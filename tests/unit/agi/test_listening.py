@@ -10,7 +10,6 @@ import pytest
 
 from agi import frames, listening
 from agi.audiosocket import AudioLine
-from agi.facts import PromptHeard
 from agi.in_force import Prompt
 from agi.listening import Listening
 from ivr.engine import Outcome
@@ -56,12 +55,13 @@ async def test_a_key_ends_it() -> None:
     ear.press("1")
     ear.hear(bytes(320))
     assert [key.digit for key in ear.keys] == ["0"]
-    assert ear.prompts == [PromptHeard("greeting", 0, ear.prompts[0].heard_ms, "key")]
+    assert [(heard.name, heard.ended) for heard in ear.prompts] == [("greeting", "key")]
     assert line.told == ["play", "stop"]
     assert ear.evidence.frames == 0
     ear.end_audio()
-    ear.close()
     assert line.told == ["play", "stop", "end"]
+    ear.close()
+    assert line.told == ["play", "stop", "end", "abort"], "should Asterisk not close it"
 
 
 async def test_the_prompt_s_end_is_noted_once() -> None:
