@@ -17,7 +17,16 @@ from pbx.model.city import City
 _READ_AT_START = frozenset(
     {"asterisk.conf", "modules.conf", "pjproject.conf", "stasis.conf", "udptl.conf"}
 )
-_TRANSPORT = re.compile(r"^\[(?:transport-\w+|system)\]\n(?:(?!\[).*\n)*", re.MULTILINE)
+_READ_BY_OTHERS = (
+    (
+        "SIP addresses and ports",
+        "pjsip.conf",
+        re.compile(r"^\[(?:transport-\w+|system)\]\n(?:(?!\[).*\n)*", re.MULTILINE),
+    ),
+    ("the intake's port", "extensions.conf", re.compile(r"agi://[^/]+")),
+    ("the manager's port", "manager.conf", re.compile(r"^port = .*", re.MULTILINE)),
+)
+"""What else nobody reads again: in words, file, and the part of it that matters."""
 
 _RELOAD_SECONDS = 20.0
 
@@ -81,9 +90,10 @@ def go_back(home: Path) -> Activated:
 def needs_restart(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """What Asterisk reads only when it starts and has changed."""
     told = [name for name in sorted(_READ_AT_START) if old.get(name) != new.get(name)]
-    before, after = (_TRANSPORT.findall(f.get("pjsip.conf", "")) for f in (old, new))
-    if before != after:
-        told.append("SIP addresses and ports (pjsip.conf, transports)")
+    for what, name, pattern in _READ_BY_OTHERS:
+        before, after = (pattern.findall(files.get(name, "")) for files in (old, new))
+        if before != after:
+            told.append(what)
     return told
 
 

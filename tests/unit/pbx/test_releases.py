@@ -147,7 +147,7 @@ def test_what_only_a_restart_brings(tmp_path: Path) -> None:
     activate(tmp_path, CITY, None)
     network = CITY.network.model_copy(update={"sip_port": 5070})
     done = activate(tmp_path, CITY.model_copy(update={"network": network}), None)
-    assert done.restart == ["SIP addresses and ports (pjsip.conf, transports)"]
+    assert done.restart == ["SIP addresses and ports"]
     network = CITY.network.model_copy(update={"sip_address": "127.0.0.3"})
     done = activate(tmp_path, CITY.model_copy(update={"network": network}), None)
     assert done.restart[-1] == "a new TLS certificate"

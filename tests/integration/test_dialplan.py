@@ -1,0 +1,187 @@
+"""The dialplan's own decisions on a real Asterisk, with an intake that says anything.
+
+Whole calls with the real intake are in `tests/calls/`; here the intake is a script, so
+that it can say what a sane one never would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pbx.asterisk.run import find_root, service_user
+from pbx.settings import Settings
+from tests.fakes.live_city import LiveCity, live_city
+from tests.fakes.sip_peer import SipPeer
+
+pytestmark = pytest.mark.asterisk
+
+RELEASE = {"INTAKE": "done", "INTAKE_ROUTE": "release"}
+
+
+@dataclass
+class Scripted:
+    """An intake that sets these variables and leaves; `hangs` it never leaves."""
+
+    variables: dict[str, str]
+    hangs: bool = False
+    asked: list[list[str]] = field(default_factory=list)
+
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with suppress(ConnectionError):
+            told: dict[str, str] = {}
+            while line := (await reader.readline()).decode().strip():
+                key, _, told[key] = line.partition(": ")
+            self.asked.append([told[f"agi_arg_{n}"] for n in range(1, 5)])
+            for name, value in self.variables.items():
+                writer.write(f'SET VARIABLE {name} "{value}"\n'.encode())
+                await reader.readline()
+            if self.hangs:
+                await reader.read()
+        writer.close()
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[LiveCity]:
+    async with live_city(tmp_path, find_root(Settings()), service_user()) as city:
+        folder = city.settings.sounds / "id"
+        folder.mkdir()
+        with wave.open(str(folder / "goodbye.wav"), "wb") as prompt:
+            prompt.setparams((1, 2, 8000, 0, "NONE", ""))
+            prompt.writeframes(bytes(16000))  # one second
+        yield city
+
+
+def facts(live: LiveCity) -> list[str]:
+    """`EVENT extra` of every fact told so far."""
+    if not live.settings.journal.exists():
+        return []
+    events = map(json.loads, live.settings.journal.read_text().splitlines())
+    return [
+        f"{event['eventtype']} {json.loads(event['eventextra'])['extra']}"
+        for event in events
+        if event["appname"] == "CELGenUserEvent"
+    ]
+
+
+async def until(true: Callable[[], object], seconds: float = 12.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+def tells(live: LiveCity, start: str, times: int = 1) -> Callable[[], bool]:
+    return lambda: sum(fact.startswith(start) for fact in facts(live)) == times
+
+
+async def call(live: LiveCity, intake: Scripted, number: str = "081234567890") -> None:
+    """One call, up to its RELEASED or first QUEUED fact."""
+    before = len(facts(live))
+    server = await asyncio.start_server(
+        intake.serve, "127.0.0.1", live.city.network.agi_port
+    )
+    async with server:
+        with SipPeer("127.0.0.2", live.sip) as peer:
+            assert (await peer.invite("112", sender=number)).code == 200
+            await until(
+                lambda: any(
+                    fact.startswith(("RELEASED", "QUEUED"))
+                    for fact in facts(live)[before:]
+                )
+            )
+
+
+async def test_released_once_and_never_twice_within_ten_minutes(live: LiveCity) -> None:
+    intake = Scripted(RELEASE)
+    await call(live, intake)
+    assert facts(live)[-1] == "RELEASED prompt=goodbye"
+    await call(live, intake)
+    assert tells(live, "QUEUED queue=darurat&priority=10&rung=1")()
+    await call(live, intake, number="0811")  # another caller is not a repeat caller
+    assert tells(live, "RELEASED", 2)()
+    assert intake.asked == [
+        ["112", "filter0", "carrier", "0"],
+        ["112", "filter0", "carrier", "1"],
+        ["112", "filter0", "carrier", "0"],
+    ]
+
+
+async def test_who_hides_the_number_is_nobodys_repeat_caller(live: LiveCity) -> None:
+    intake = Scripted(RELEASE)
+    for _ in range(2):
+        await call(live, intake, number="anonymous")
+    assert tells(live, "RELEASED", 2)()
+    assert [asked[3] for asked in intake.asked] == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("INTAKE_ROUTE=release", "DEGRADED heard=nothing"),
+        ("INTAKE=started INTAKE_ROUTE=release", "RESCUED reason=intake-lost"),
+        ("INTAKE=done INTAKE_ROUTE=hangup", "QUEUED"),
+        ("INTAKE=done INTAKE_QUEUE=nix", "QUEUED queue=darurat&priority=10&"),
+        ("INTAKE=done INTAKE_QUEUE=cadangan", "QUEUED queue=cadangan&"),
+        ("INTAKE=done INTAKE_PRIORITY=x", "QUEUED queue=darurat&priority=10&"),
+        ("INTAKE=done INTAKE_PRIORITY=0", "QUEUED queue=darurat&priority=0&"),
+        ("INTAKE=done INTAKE_PRIORITY=30", "QUEUED queue=darurat&priority=30&"),
+    ],
+)
+async def test_whatever_the_intake_says_a_human_or_the_one_release(
+    live: LiveCity, said: str, told: str
+) -> None:
+    await call(live, Scripted(dict(word.split("=") for word in said.split())))
+    assert any(fact.startswith(told) for fact in facts(live)), facts(live)
+    assert not any(fact.startswith("RELEASED") for fact in facts(live))
+
+
+async def test_no_goodbye_no_release(live: LiveCity) -> None:
+    goodbye = live.settings.sounds / "id" / "goodbye.wav"
+    goodbye.write_bytes(goodbye.read_bytes()[:100])  # torn
+    await call(live, Scripted(RELEASE))
+    goodbye.unlink()
+    await call(live, Scripted(RELEASE), number="0811")
+    assert not any(fact.startswith("RELEASED") for fact in facts(live))
+
+
+async def test_a_hung_intake_ends_at_the_deadline(live: LiveCity) -> None:
+    plan = live.settings.asterisk_home / "current" / "extensions.conf"
+    plan.write_text(
+        plan.read_text().replace("TIMEOUT(absolute)=40", "TIMEOUT(absolute)=1")
+    )
+    await live.console("dialplan reload")
+    await call(live, Scripted({"INTAKE": "started"}, hangs=True))
+    assert "RESCUED reason=deadline" in facts(live)
+    await until(tells(live, "QUEUED", 3))
+    shown = await live.console("core show channels concise")
+    assert "darurat-patient" in shown  # and no deadline ends his waiting
+    await asyncio.sleep(1.5)
+    assert "darurat-patient" in await live.console("core show channels concise")
+
+
+async def test_a_caller_keeps_waiting_when_a_reload_changes_his_ladder(
+    live: LiveCity,
+) -> None:
+    """He comes out of Queue() at a line that is no longer there, and meets `t`."""
+    plan = live.settings.asterisk_home / "current" / "extensions.conf"
+    text = plan.read_text().replace("darurat-patient,ri,,,60", "darurat-patient,ri,,,2")
+    plan.write_text(text)
+    await live.console("dialplan reload")
+    with SipPeer("127.0.0.2", live.sip) as peer:
+        assert (await peer.invite("112")).code == 200
+        await until(tells(live, "QUEUED", 3))
+        head, _, tail = text.partition("[queue-darurat]\n")
+        ladder, _, rest = tail.partition("exten => i,")
+        short = "\n".join(ladder.splitlines()[:4])
+        plan.write_text(f"{head}[queue-darurat]\n{short}\nexten => i,{rest}")
+        await live.console("dialplan reload")
+        await until(tells(live, "QUEUED", 4), seconds=25)
