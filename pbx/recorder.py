@@ -61,6 +61,7 @@ class Recorder:
         """Record until stopped."""
         retry = FIRST_RETRY_SECONDS
         while not self._stop.is_set():
+            self._look_around()
             try:
                 is_busy = await self._work()
             except StalePositionError as error:
@@ -79,12 +80,15 @@ class Recorder:
         await self._let_go()
         self.status.write()
 
-    async def _rest(self, seconds: float) -> None:
-        """Sleep, but no longer than until `stop`; watch the disk meanwhile."""
+    def _look_around(self) -> None:
+        """Once a second, busy or not: can Asterisk write? And say how we are."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + CHECK_SECONDS
             self._watch_disk()
             self.status.write()
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but no longer than until `stop`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -47,22 +48,29 @@ def open_engine(url: str, *, writes: bool = True) -> AsyncEngine:
                 "command_timeout": _COMMAND_SECONDS,
             },
         )
-    database = make_url(url).database
-    if database and writes:
+    database = make_url(url).database or ""
+    if writes:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url)
-    _teach_sqlite(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
+        engine = create_async_engine(url)
+    else:  # a reader must not make the file, perhaps as root, before the recorder does
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///file:{quote(database)}?mode=rw&uri=true"
+        )
+    _teach_sqlite(engine, writes=writes)
     return engine
 
 
-def _teach_sqlite(engine: AsyncEngine, begin: str) -> None:
+def _teach_sqlite(engine: AsyncEngine, *, writes: bool) -> None:
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _: object) -> None:
         connection.isolation_level = None  # we begin ourselves, see below
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
+        if writes:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

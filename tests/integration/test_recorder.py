@@ -131,14 +131,14 @@ async def test_killed_again_and_again_nothing_is_lost_or_doubled(
     await (await RecordStore.open(url)).close()
     engine = open_engine(url, writes=False)
     chance = random.Random(9)
-    lines = list(interleaved(0, 600))
+    lines = list(interleaved(0, 400))
     written = 0
     kills_in_work = 0
     while written < len(lines):
         process.start()
         before = await count(engine, journal_lines)
         # A backlog to be killed in, and lines that come while it is read.
-        for _ in range(1600):
+        for _ in range(1500):
             if written < len(lines):
                 append(journal, lines[written])
                 written += 1
@@ -155,7 +155,7 @@ async def test_killed_again_and_again_nothing_is_lost_or_doubled(
     process.start()
     await until(lambda: _has(engine, len(lines)), 30)
     assert process.end(signal.SIGTERM) == 0
-    await _are_whole(engine, 600)
+    await _are_whole(engine, 400)
     async with engine.begin() as connection:
         raw = list(await connection.scalars(sa.select(journal_lines.c.raw)))
     assert Counter(raw) == Counter(lines)

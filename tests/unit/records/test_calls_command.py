@@ -108,6 +108,7 @@ def test_no_records_yet_says_what_to_do(state: Path) -> None:
     done = CliRunner().invoke(app, [])
     assert done.exit_code == 1
     assert "gerbang run" in done.output
+    assert list(state.iterdir()) == []  # a reader makes no file, least of all as root
 
 
 def test_a_store_that_cannot_be_read_is_said(
