@@ -135,7 +135,13 @@ def make(
     texts = read_manifest(language, source)
     recordings = _recordings(language, source)
     folder = target / language
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SoundError(
+            f"{folder} cannot be made ({error.strerror}); set GERBANG_STATE to a place "
+            "you may write"
+        ) from error
     memory = _Memory(folder / ".made.json")
     names = sorted(texts.keys() | recordings.keys())
     done: list[Made] = []
@@ -165,6 +171,7 @@ class _Memory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.has_changed = False
         self.entries: dict[str, dict[str, object]] = {}
         try:
             stored = json.loads(path.read_text())
@@ -173,8 +180,13 @@ class _Memory:
         if isinstance(stored, dict):
             self.entries = {k: v for k, v in stored.items() if isinstance(v, dict)}
 
+    def note(self, name: str, entry: dict[str, object]) -> None:
+        self.entries[name] = entry
+        self.has_changed = True
+
     def write(self) -> None:
-        _replace(self._path, json.dumps(self.entries, indent=1).encode())
+        if self.has_changed:
+            _replace(self._path, json.dumps(self.entries, indent=1).encode())
 
 
 def _make_one(
@@ -213,12 +225,15 @@ def _make_one(
         kind,
         True,
     )
-    memory.entries[name] = {
-        "key": key,
-        "sha256": _digest(path),
-        "seconds": made.seconds,
-        "level_dbfs": made.level_dbfs,
-    }
+    memory.note(
+        name,
+        {
+            "key": key,
+            "sha256": _digest(path),
+            "seconds": made.seconds,
+            "level_dbfs": made.level_dbfs,
+        },
+    )
     return made
 
 

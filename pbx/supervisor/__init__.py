@@ -60,8 +60,8 @@ async def run(
             for name, sentence in ready.alarms.items():
                 house.status.raise_alarm(name, sentence)
             await house.serve(
-                python_children(settings, ready.city, house),
-                engine(settings, ready, house),
+                hire_python(settings, ready.city, house),
+                hire_asterisk(settings, ready, house),
                 announce=lambda late: output.banner(
                     banner(ready.city, late, time.monotonic() - started)
                 ),
@@ -71,17 +71,22 @@ async def run(
             printer.close()
 
 
-def engine(settings: Settings, ready: Ready, house: House) -> Engine:
+def hire_asterisk(settings: Settings, ready: Ready, house: House) -> Engine:
     """The city's Asterisk as a child."""
     argv = command(ready.root, settings.asterisk_home, settings.sounds, user=ready.user)
     return Engine(tuple(argv), settings.asterisk_home, ready.user, house.listener)
 
 
-def python_children(settings: Settings, city: City, house: House) -> list[Child]:
+def hire_python(settings: Settings, city: City, house: House) -> list[Child]:
     """Intake workers and control, and the recorder last: it writes the last record."""
     extra = environment(settings) | {"NOTIFY_SOCKET": house.notify.address}
     specs = [
-        Spec(f"intake-{worker}", gerbang("intake", "--worker", str(worker)), extra)
+        Spec(
+            f"intake-{worker}",
+            gerbang("intake", "--worker", str(worker)),
+            extra,
+            stop_seconds=60.0,  # the longest deadline a flow may declare
+        )
         for worker in range(city.network.intake_workers)
     ]
     specs.append(Spec("control", gerbang("control"), extra))
@@ -110,7 +115,10 @@ def _how_we_are_called() -> str:
     ours = Path(sys.executable).with_name("gerbang")
     if shutil.which("gerbang") or not ours.exists():
         return "gerbang"
-    return os.path.relpath(ours)
+    try:
+        return os.path.relpath(ours)
+    except OSError:  # the directory we were started in is gone
+        return str(ours)
 
 
 def _style(city: City, *, as_json: bool) -> Style:

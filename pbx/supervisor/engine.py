@@ -50,6 +50,15 @@ class Engine(Child):
         self._home = home
         self._user = user
         self._inner: int | None = None
+        self._errand: asyncio.Task[None] | None = None
+
+    async def keep(self) -> None:
+        """As every child; what is still being asked of it ends with it."""
+        try:
+            await super().keep()
+        finally:
+            if self._errand:
+                self._errand.cancel()
 
     def kill(self) -> None:
         """SIGKILL to Asterisk itself, or to the wrapper while it does not listen."""
@@ -69,6 +78,8 @@ class Engine(Child):
         rings an operator for a caller who waits (main/channel.c, ast_shutting_down).
         """
         self._begin_to_stop()
+        if self._errand:
+            self._errand.cancel()
         self._errand = asyncio.create_task(
             self._say_until_heard("core stop when convenient", 5.0)
         )

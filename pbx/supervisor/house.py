@@ -116,7 +116,10 @@ class House:
             async with asyncio.timeout(OTHERS_READY_SECONDS):
                 while self._not_ready():
                     await self._next_change()
-        announce(self._not_ready())
+        try:
+            announce(self._not_ready())
+        except Exception:  # noqa: BLE001 - words on a screen end no service
+            _log.exception("not announced, and yet ready")
 
     async def _next_change(self) -> None:
         self._changed.clear()

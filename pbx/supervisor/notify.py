@@ -17,32 +17,27 @@ from pathlib import Path
 _CREDENTIALS = struct.Struct("=iII")
 """struct ucred: pid, uid, gid."""
 
-LONGEST_PATH = 107
-"""sun_path holds 108 bytes with its closing NUL."""
-
 
 class NotifySocket:
-    """A datagram socket in `directory`, or an abstract one where the path is too long.
-
-    `address` is what children get as NOTIFY_SOCKET.
+    """A datagram socket in `directory`, or an abstract one where that cannot be: a path
+    too long, a full disk. `address` is what children get as NOTIFY_SOCKET.
     """
 
     def __init__(self, directory: Path) -> None:
-        path = directory / "notify.sock"
-        self._path: Path | None = path
-        self.address = str(path)
-        if len(os.fsencode(path)) > LONGEST_PATH:
-            tag = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-            self._path = None
-            self.address = f"@gerbang-{tag}-{os.getpid()}"
-        else:
-            path.unlink(missing_ok=True)
+        self._path: Path | None = directory / "notify.sock"
+        self.address = str(self._path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.socket.bind(self.address if self._path else "\0" + self.address[1:])
-        if self._path:
-            path.chmod(0o600)
+        try:
+            self._path.unlink(missing_ok=True)
+            self.socket.bind(self.address)
+            self._path.chmod(0o600)
+        except OSError:
+            tag = hashlib.sha256(os.fsencode(self._path)).hexdigest()[:16]
+            self._path = None
+            self.address = f"@gerbang-{tag}-{os.getpid()}"
+            self.socket.bind("\0" + self.address[1:])
 
     def read(self) -> Iterator[tuple[int, str]]:
         """Every message that waits: the sender's pid, and its text."""

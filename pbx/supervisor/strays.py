@@ -71,8 +71,9 @@ def only_supervisor(run: Path) -> Iterator[None]:
                 f"Ctrl-C there or `kill {pid}`, or set GERBANG_STATE to another "
                 "directory"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk costs the pid in a message, not 112
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -145,6 +145,9 @@ async def test_a_killed_supervisor_costs_no_call(city: TrialCity) -> None:
     call = await city.place_call(PRESSES)
     await call.ringing()
     before = city.processes()
+    # Killed while it drains: Asterisk has been told to end after its last call.
+    keeper(city).send_signal(signal.SIGINT)
+    await until(lambda: "1 calls in progress" in says(city))
     keeper(city).kill()
     await keeper(city).wait()
     ours = [pid for name, pid in before.items() if name != "asterisk"]
@@ -162,6 +165,10 @@ async def test_a_killed_supervisor_costs_no_call(city: TrialCity) -> None:
     await operator.wait_answered(operator.calls[-1])
     await call.hang_up()
     await until(lambda: records(city) == 1)
+    # The new supervisor has called that end off: 112 goes on after the last call.
+    assert city.processes() == after
+    call = await city.place_call(PRESSES)
+    await call.ringing()
 
 
 async def test_a_drain_serves_the_callers_there_are(city: TrialCity) -> None:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
 
 from pbx import sounds
+from pbx.commands import sounds as commands
 from pbx.model.city import read_city
 from pbx.settings import PROJECT
 from pbx.sounds import Made, SoundError, known_prompts, make, read_manifest
@@ -247,3 +251,36 @@ def test_an_unwritable_target_says_so(source: Path, target: Path) -> None:
     (target / "id" / "greeting.wav").mkdir(parents=True)  # a directory in the way
     with pytest.raises(SoundError, match="cannot be written"):
         make("id", target, source=source)
+
+
+def test_a_target_that_cannot_be_made_names_the_cure(
+    source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SoundError, match="GERBANG_STATE"):
+        make("id", tmp_path / "file", source=source)
+
+
+def run_command(*arguments: str, state: Path) -> Result:
+    app = typer.Typer()
+    commands.register(app)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GERBANG_STATE", str(state))
+        return CliRunner().invoke(app, list(arguments))
+
+
+def test_the_command_lists_every_prompt(tmp_path: Path) -> None:
+    told = run_command(state=tmp_path)
+    assert told.exit_code == 0
+    for name in ("greeting", "second-chance", "goodbye", "please-hold"):
+        assert name in told.stdout
+    assert "synthesis" in told.stdout
+    assert str(tmp_path) in told.stdout
+    assert "unchanged" in run_command(state=tmp_path).stdout
+
+
+def test_the_command_ends_with_a_sentence(tmp_path: Path) -> None:
+    told = run_command("--language", "xx", state=tmp_path)
+    assert told.exit_code == 1
+    assert "gerbang sounds: " in told.stderr
+    assert "prompts.toml" in told.stderr
