@@ -23,6 +23,10 @@ def settings_text(city: City, operator: Operator, password: str) -> str:
             "",
             "baresip, ~/.baresip/accounts:",
             baresip_account(city, operator, password),
+            "",
+            "linphonec, at its prompt:",
+            f"register sip:{operator.number}@{host} "
+            f"<sip:{host}:{port};transport={operator.transport}> {password}",
         ]
     )
 
