@@ -23,7 +23,7 @@ from agi.session import Session, SessionEndedError
 from ghostfilter.verdict import Context, Policy, Verdict, judge
 from ivr.engine import Outcome
 from pbx.log import call_id, masked
-from routing.plan import Facts, Route, choose_route
+from routing.plan import Facts, Route, Way, choose_route
 
 _log = logging.getLogger(__name__)
 
@@ -133,6 +133,10 @@ class _Call:
         if outcome is Outcome.CALLER_HUNG_UP:
             self.done("caller-left")
             return
+        if outcome is Outcome.AUDIO_LOST:
+            # Mostly a hang-up: Asterisk leaves AudioSocket first and AGI a moment
+            # later. Saying the safe answer again shows whether anybody is there.
+            await self._set("INTAKE_ROUTE", Way.QUEUE.value)
         verdict = self._judge(invitation, listening)
         route = self._route(invitation, verdict)
         judged = Judged(verdict, listening.lasted_ms)

@@ -197,11 +197,27 @@ async def test_a_caller_without_media_is_never_released(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.4, 2.2, 3.0])
-async def test_hanging_up_in_any_state_is_an_outcome(worker: Worker, at: float) -> None:
+async def test_hanging_up_in_any_state_is_an_outcome(
+    worker: Worker, at: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     result = await place_call(worker.agi_port, Caller(hangs_up_at_seconds=at))
     assert result.variables["INTAKE"] == "started"
     await until(lambda: worker.figures.outcomes["caller-left"] == 1)
     assert worker.figures.errors == 0
+    assert "verdict" not in caplog.text, "nobody is judged who has left"
+
+
+async def test_hangup_said_while_the_audio_stays_is_believed(worker: Worker) -> None:
+    reader, writer = await asyncio.open_connection(LOOPBACK, worker.agi_port)
+    writer.write(headers())
+    for _ in range(2):
+        await reader.readline()
+        writer.write(b"200 result=1\n")
+    assert (await reader.readline()).startswith(b'EXEC "AudioSocket"')
+    writer.write(b"HANGUP\n")
+    await until(lambda: worker.figures.outcomes["caller-left"] == 1, 1.0)
+    writer.close()
 
 
 async def test_a_reset_audio_connection_ends_at_a_human_at_once(worker: Worker) -> None:
