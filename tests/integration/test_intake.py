@@ -233,7 +233,9 @@ async def test_no_audio_connection_ends_at_a_human(worker: Worker) -> None:
     def refuse(command: str) -> str | None:
         return "200 result=-1" if "AudioSocket" in command else None
 
+    began = time.monotonic()
     result = await place_call(worker.agi_port, on_command=refuse)
+    assert time.monotonic() - began < 1.5, "not after our own deadline for connecting"
     assert result.variables["INTAKE_ROUTE"] == "queue"
     assert "audio not connected" in result.fact("VERDICT")["evidence"]
 

@@ -71,11 +71,13 @@ def test_silence_and_soft_noise_are_no_voice(sound: bytes) -> None:
     assert evidence.frames == 150
 
 
-def test_a_voice_as_quiet_as_the_floor_is_not_near() -> None:
-    at, _ = heard(noise(3.0, -30) + vowel(1.0, -36))
-    speech = heard(noise(3.0, -60) + vowel(1.0, -36))[0]
-    assert speech is not None
-    assert at is None or at < 75  # the noise itself, before the floor is known
+@pytest.mark.parametrize(("over_floor_db", "is_near"), [(3, False), (9, True)])
+def test_a_voice_must_stand_over_the_line_s_own_noise(
+    over_floor_db: int, is_near: bool
+) -> None:
+    says = Witness("." * 150 + "x" * 50)
+    pcm = noise(3.0, -30) + noise(1.0, -30 + over_floor_db, seed=2)
+    assert (heard(pcm, says)[0] is not None) is is_near
 
 
 def test_a_single_click_is_no_voice() -> None:
