@@ -51,7 +51,6 @@ class TrialCall:
     placed: OutgoingCall
     city: TrialCity
     calls_before: dict[str, int]
-    script: Script
 
     async def ringing(
         self, *, deadline_seconds: float = 20.0
@@ -309,7 +308,7 @@ class TrialCity:
     async def place_call(self, script: Script) -> TrialCall:
         """Dial 112 (or what the script says); returns once the INVITE is on its way."""
         before = {number: len(o.calls) for number, o in self.operators.items()}
-        call = TrialCall(await self.carrier.place(script), self, before, script)
+        call = TrialCall(await self.carrier.place(script), self, before)
         await call.placed.invited()
         return call
 

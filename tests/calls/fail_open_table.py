@@ -67,6 +67,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write the fail-open table into FILE, below its line `<!-- table -->`",
     )
+    parser.addoption(
+        "--campaign-report",
+        metavar="FILE",
+        help="write the campaign's report into FILE, below its line `<!-- report -->`",
+    )
 
 
 def pytest_terminal_summary(

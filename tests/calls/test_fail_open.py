@@ -8,31 +8,40 @@ The table is printed at the end of the run and kept in docs/fail-open.md.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import signal
 import sqlite3
-import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
     suppress,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from pbx import status
-from pbx.simulator.declaration import Declaration, Neighbourhood
 from pbx.simulator.script import HangUp, NoMedia, Press, Script, Silence
-from pbx.simulator.trial import TrialCall, TrialCity, TrialError
+from pbx.simulator.trial import TrialCity, TrialError
 from tests.calls import faults
 from tests.calls.fail_open_table import Row, add
 from tests.calls.records import Record, database, records, settled
+from tests.calls.scene import (
+    Scene,
+    alarm,
+    new_number,
+    one_record_each,
+    own_city,
+    pressing,
+    ready_again,
+    rings,
+    scene_of,
+    silent,
+    since,
+    talks,
+)
 
 pytestmark = [
     pytest.mark.asterisk,
@@ -47,145 +56,12 @@ HUNG_LATER_SECONDS = 8.0
 PRESS_AFTER_FAULT_SECONDS = 0.5
 
 Fault = Callable[[TrialCity], Awaitable[None]]
-_number = itertools.count(81230000001)
-_place = itertools.count(1)
-
-
-def own_city(**options: Any) -> TrialCity:
-    """A city at addresses of its own, whose operators are free again at once."""
-
-    def no_wrapup(declared: Declaration) -> None:
-        for queue in declared["queues"]:
-            queue["wrapup_seconds"] = 0
-
-    place = Neighbourhood.own(offset=next(_place))
-    return TrialCity(change=no_wrapup, place=place, **options)
-
-
-@dataclass
-class Bench:
-    """A running city and what is known of it without any fault."""
-
-    city: TrialCity
-    greeting_seconds: float
-    second_prompt_seconds: float
-    """From the answer until the second prompt is well under way."""
-    baseline: dict[float, float] = field(default_factory=dict)
-    """Key so long after the answer → operator rings so long after the INVITE."""
-
-    async def without_fault(self, press_after_seconds: float) -> float:
-        """Measured once per script, on this very city."""
-        if press_after_seconds not in self.baseline:
-            call = await self.city.place_call(pressing(press_after_seconds))
-            ringing = await rings(call)
-            self.baseline[press_after_seconds] = since(call.invited_at(), ringing)
-            await call.hang_up()
-            await self.city.wait_idle()
-        return self.baseline[press_after_seconds]
-
-
-def pressing(after_seconds: float) -> Script:
-    return Script((Silence(after_seconds), Press("0")), number=f"0{next(_number)}")
-
-
-def silent() -> Script:
-    return Script(number=f"0{next(_number)}")
-
-
-def since(start: datetime, end: datetime) -> float:
-    return (end - start).total_seconds()
-
-
-async def rings(call: TrialCall, *, deadline_seconds: float = 25.0) -> datetime:
-    """When an operator's phone first rang for this very caller."""
-    number = call.script.number
-    try:
-        async with asyncio.timeout(deadline_seconds):
-            while True:
-                at = [c.ringing_at for _, c in call.rung() if number in c.peer]
-                if at:
-                    return min(at)
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise TrialError(
-            f"nobody rang for {number} within {deadline_seconds:g} s; he saw "
-            f"{call.placed.so_far()}\n{call.city.last_words()}"
-        ) from None
-
-
-async def talks(call: TrialCall, *, deadline_seconds: float = 10.0) -> None:
-    """Until an operator has answered this very caller."""
-    async with asyncio.timeout(deadline_seconds):
-        while not any(
-            c.answered_at for _, c in call.rung() if call.script.number in c.peer
-        ):
-            await asyncio.sleep(0.02)
-
-
-async def ready_again(city: TrialCity, *, deadline_seconds: float = 30.0) -> None:
-    """Every process of the city is up and says so itself."""
-    states: dict[str, str] = {}
-    try:
-        async with asyncio.timeout(deadline_seconds):
-            while True:
-                for said in status.read_all(city.settings.run):
-                    if said["process"] == "supervisor":
-                        processes = said["figures"].get("processes", {})
-                        states = {name: p["state"] for name, p in processes.items()}
-                if states and set(states.values()) == {"ready"}:
-                    return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise TrialError(f"not ready again: {states}\n{city.last_words()}") from None
-
-
-def alarms(city: TrialCity) -> set[str]:
-    return {
-        name for said in status.read_all(city.settings.run) for name in said["alarms"]
-    }
-
-
-async def alarm(city: TrialCity, *names: str, deadline_seconds: float = 10.0) -> str:
-    """The first of these alarms that stands."""
-    try:
-        async with asyncio.timeout(deadline_seconds):
-            while not (standing := alarms(city) & set(names)):
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise TrialError(f"none of {names} raised, only {alarms(city)}") from None
-    return standing.pop()
-
-
-async def one_record_each(
-    city: TrialCity, calls: list[TrialCall], *, deadline_seconds: float = 20.0
-) -> list[Record]:
-    """Exactly one closed record for each INVITE. Returns them."""
-    numbers = [call.script.number for call in calls]
-    found = await settled(city, numbers, deadline_seconds=deadline_seconds)
-    assert sorted(r.ani for r in found) == sorted(numbers), (
-        f"{found}\n{city.last_words()}"
-    )
-    assert {r.state for r in found} == {"closed"}
-    return sorted(found, key=lambda record: record.ani)
-
-
-def prompt_seconds(city: TrialCity, name: str) -> float:
-    path = city.settings.sounds / city.city.city.language / f"{name}.wav"
-    with wave.open(str(path)) as prompt:
-        return prompt.getnframes() / prompt.getframerate()
-
-
-async def bench_of(city: TrialCity) -> Bench:
-    flow = next(iter(city.city.flows.values()))
-    await asyncio.gather(city.operator("101"), city.operator("102"))
-    greeting = prompt_seconds(city, flow.greeting)
-    return Bench(city, greeting, greeting + flow.wait_seconds + 1.0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running() -> AsyncIterator[Bench]:
+async def running() -> AsyncIterator[Scene]:
     async with own_city() as city:
-        yield await bench_of(city)
+        yield await scene_of(city)
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
@@ -212,13 +88,15 @@ class Moment:
     """When the fault strikes, in the callers' time."""
 
     name: str
-    after_answer_seconds: Callable[[Bench], float] | None
+    after_answer_seconds: Callable[[Scene], float] | None
     """None: before the calls are placed."""
 
 
 BEFORE = Moment("before the call", None)
 GREETING = Moment("during the greeting", lambda _: 1.0)
-SECOND_PROMPT = Moment("during the second prompt", lambda b: b.second_prompt_seconds)
+SECOND_PROMPT = Moment(
+    "during the second prompt", lambda scene: scene.second_prompt_seconds
+)
 
 at_any_moment = pytest.mark.parametrize(
     "moment", [BEFORE, GREETING, SECOND_PROMPT], ids=lambda moment: moment.name
@@ -226,7 +104,7 @@ at_any_moment = pytest.mark.parametrize(
 
 
 async def two_callers(
-    bench: Bench,
+    scene: Scene,
     name: str,
     fault: Fault,
     moment: Moment,
@@ -239,9 +117,9 @@ async def two_callers(
     note: str = "",
 ) -> list[Record]:
     """One row: strike at the moment, watch both callers, recover, count the records."""
-    city = bench.city
-    at = moment.after_answer_seconds(bench) if moment.after_answer_seconds else 0.0
-    expected = await bench.without_fault(at + PRESS_AFTER_FAULT_SECONDS)
+    city = scene.city
+    at = moment.after_answer_seconds(scene) if moment.after_answer_seconds else 0.0
+    expected = await scene.without_fault(at + PRESS_AFTER_FAULT_SECONDS)
     if moment is BEFORE:
         await fault(city)
         struck = datetime.now(UTC)
@@ -277,7 +155,7 @@ async def two_callers(
     )
     assert later <= limit
     if after is not None:
-        greeted = bench.greeting_seconds if moment is BEFORE else 0.0
+        greeted = scene.greeting_seconds if moment is BEFORE else 0.0
         assert after <= greeted + limit
     assert may_be_incomplete or incomplete == 0
     return found
@@ -307,7 +185,7 @@ async def release_supervisor(city: TrialCity) -> None:
 @pytest.mark.parametrize(
     "moment", [BEFORE, GREETING, SECOND_PROMPT], ids=lambda m: m.name
 )
-async def test_intake_killed(running: Bench, moment: Moment) -> None:
+async def test_intake_killed(running: Scene, moment: Moment) -> None:
     note = "silent: degraded mode, after the greeting" if moment is BEFORE else ""
     await two_callers(running, "intake killed (-9)", kill_intake, moment, note=note)
 
@@ -315,7 +193,7 @@ async def test_intake_killed(running: Bench, moment: Moment) -> None:
 @pytest.mark.parametrize(
     "moment", [BEFORE, GREETING, SECOND_PROMPT], ids=lambda m: m.name
 )
-async def test_intake_hung(running: Bench, moment: Moment) -> None:
+async def test_intake_hung(running: Scene, moment: Moment) -> None:
     await two_callers(
         running,
         "intake stopped (SIGSTOP)",
@@ -325,7 +203,7 @@ async def test_intake_hung(running: Bench, moment: Moment) -> None:
     )
 
 
-async def test_intake_refused(running: Bench) -> None:
+async def test_intake_refused(running: Scene) -> None:
     await two_callers(
         running,
         "intake refused",
@@ -339,7 +217,7 @@ async def test_intake_refused(running: Bench) -> None:
 async def test_nothing_of_ours_runs() -> None:
     """Asterisk alone: no intake, recorder, control or supervisor has ever started."""
     async with own_city() as whole:
-        expected = await (await bench_of(whole)).without_fault(0.5)
+        expected = await (await scene_of(whole)).without_fault(0.5)
     async with own_city(python=False) as city:
         await asyncio.gather(city.operator("101"), city.operator("102"))
         presser = await city.place_call(pressing(0.5))
@@ -393,7 +271,7 @@ Attack = Callable[..., AbstractAsyncContextManager[None]]
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_attacked(
-    running: Bench, name: str, attack: Attack, which: slice
+    running: Scene, name: str, attack: Attack, which: slice
 ) -> None:
     """Calls go on through the filter as if nothing happened."""
     running.baseline.pop(0.5, None)
@@ -410,7 +288,7 @@ async def test_attacked(
 
 
 @pytest.mark.parametrize("moment", [GREETING, SECOND_PROMPT], ids=lambda m: m.name)
-async def test_audiosocket_reset(running: Bench, moment: Moment) -> None:
+async def test_audiosocket_reset(running: Scene, moment: Moment) -> None:
     async def reset(city: TrialCity) -> None:
         done = 0
         for name, pid in city.processes().items():
@@ -426,10 +304,10 @@ async def test_audiosocket_reset(running: Bench, moment: Moment) -> None:
 # ---- the callers ---------------------------------------------------------------------
 
 
-async def test_no_media(running: Bench) -> None:
+async def test_no_media(running: Scene) -> None:
     """Not one RTP packet, ever: perhaps the trunk's fault, so never released."""
     call = await running.city.place_call(
-        Script((), afterwards=NoMedia(60), number=f"0{next(_number)}")
+        Script((), afterwards=NoMedia(60), number=new_number())
     )
     rang = since(call.invited_at(), await rings(call, deadline_seconds=40))
     await talks(call)
@@ -466,11 +344,11 @@ async def test_no_media(running: Bench) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_caller_leaves(
-    running: Bench, where: str, script: Script, expected: set[str]
+    running: Scene, where: str, script: Script, expected: set[str]
 ) -> None:
     for operator in running.city.operators.values():
         operator.answer_after_seconds = 2.5 if where == "while ringing" else 0.5
-    own = Script(script.steps, number=f"0{next(_number)}")
+    own = Script(script.steps, number=new_number())
     call = await running.city.place_call(own)
     await call.finished(deadline_seconds=30)
     await running.city.wait_idle()
@@ -494,7 +372,7 @@ async def test_caller_leaves(
 async def test_caller_leaves_while_waiting() -> None:
     """Nobody is registered; the caller waits in the queue and gives up."""
     async with own_city() as city:
-        number = f"0{next(_number)}"
+        number = new_number()
         call = await city.place_call(
             Script((Press("1"), Silence(4.0), HangUp()), number=number)
         )
@@ -518,7 +396,7 @@ async def test_caller_leaves_while_waiting() -> None:
 # ---- the journal and the database ----------------------------------------------------
 
 
-async def test_recorder_and_control_killed(running: Bench) -> None:
+async def test_recorder_and_control_killed(running: Scene) -> None:
     async def kill_both(city: TrialCity) -> None:
         city.kill("recorder")
         city.kill("control")
@@ -532,7 +410,7 @@ async def test_recorder_and_control_killed(running: Bench) -> None:
     )
 
 
-async def test_database_locked(running: Bench) -> None:
+async def test_database_locked(running: Scene) -> None:
     """Another program holds SQLite's write lock during both calls."""
     holder = sqlite3.connect(
         database(running.city), isolation_level=None, check_same_thread=False
@@ -566,10 +444,10 @@ async def test_database_locked(running: Bench) -> None:
 
 async def test_journal_directory_missing() -> None:
     async with own_city() as city:
-        bench = await bench_of(city)
+        scene = await scene_of(city)
         journal = city.settings.journal.parent
         aside = journal.with_name("gone")
-        await bench.without_fault(PRESS_AFTER_FAULT_SECONDS)
+        await scene.without_fault(PRESS_AFTER_FAULT_SECONDS)
         await settled(city, [])
 
         async def remove(city: TrialCity) -> None:
@@ -580,7 +458,7 @@ async def test_journal_directory_missing() -> None:
             aside.rename(journal)
 
         found = await two_callers(
-            bench,
+            scene,
             "journal directory missing",
             remove,
             BEFORE,
@@ -595,17 +473,17 @@ async def test_journal_directory_missing() -> None:
 @asynccontextmanager
 async def city_on_small_disk(
     state: Path, mounted: Path, environment: dict[str, str], size: str
-) -> AsyncIterator[Bench]:
+) -> AsyncIterator[Scene]:
     with faults.small_disk(mounted, size=size):
         async with own_city(state=state, environment=environment) as city:
-            yield await bench_of(city)
+            yield await scene_of(city)
 
 
 async def test_journal_disk_full(tmp_path: Path) -> None:
     state = tmp_path / "state"
     mounted = state / "asterisk" / "log" / "cel-custom"
-    async with city_on_small_disk(state, mounted, {}, "256k") as bench:
-        await bench.without_fault(PRESS_AFTER_FAULT_SECONDS)
+    async with city_on_small_disk(state, mounted, {}, "256k") as scene:
+        await scene.without_fault(PRESS_AFTER_FAULT_SECONDS)
         disk = faults.full(mounted)
 
         async def fill(city: TrialCity) -> None:
@@ -616,7 +494,7 @@ async def test_journal_disk_full(tmp_path: Path) -> None:
             disk.__exit__(None, None, None)
 
         found = await two_callers(
-            bench,
+            scene,
             "disk full on the journal's file system",
             fill,
             BEFORE,
@@ -634,8 +512,8 @@ async def test_database_disk_full(tmp_path: Path) -> None:
     environment = {"GERBANG_DATABASE_URL": url}
     async with city_on_small_disk(
         tmp_path / "state", mounted, environment, "2m"
-    ) as bench:
-        await bench.without_fault(PRESS_AFTER_FAULT_SECONDS)
+    ) as scene:
+        await scene.without_fault(PRESS_AFTER_FAULT_SECONDS)
         disk = faults.full(mounted)
 
         async def fill(_: TrialCity) -> None:
@@ -646,7 +524,7 @@ async def test_database_disk_full(tmp_path: Path) -> None:
             disk.__exit__(None, None, None)
 
         await two_callers(
-            bench,
+            scene,
             "disk full on the database's file system",
             fill,
             BEFORE,
@@ -659,7 +537,7 @@ async def test_database_disk_full(tmp_path: Path) -> None:
 # ---- afterwards ----------------------------------------------------------------------
 
 
-async def test_invites_are_records(running: Bench) -> None:
+async def test_invites_are_records(running: Scene) -> None:
     """Runs last: over all the faults above, INVITEs on the trunk = records."""
     invited = {
         channel
