@@ -31,8 +31,9 @@ sip_tls_port=-2
 register_only_when_network_is_up=0
 guess_hostname=0
 contact=sip:{number}@{address}
-verify_server_certs=0
+verify_server_certs=1
 verify_server_cn=0
+root_ca={trusted}
 media_encryption={encryption}
 [net]
 mtu=1300
@@ -52,7 +53,8 @@ userid={number}
 passwd={password}
 realm=*
 """
-"""Port -2 is liblinphone's LC_SIP_TRANSPORT_DONTBIND: a client's port, picked freely."""
+"""Port -2 is liblinphone's LC_SIP_TRANSPORT_DONTBIND: a client's port, picked freely.
+The certificate is checked, its name is not: linphone 5.1 knows no IP address in it."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class Linphone:
 
     settings: PhoneSettings
     voice: Path
+    trusted: Path = Path("/etc/ssl/certs")
+    """Certificates to trust over TLS."""
     _directory: Path | None = None
     _process: asyncio.subprocess.Process | None = None
     _said: str = ""
@@ -132,12 +136,11 @@ class Linphone:
         if self._process:
             with suppress(OSError, RuntimeError):
                 await self._say("quit")
-            for stop in (lambda: None, self._process.terminate, self._process.kill):
-                with suppress(ProcessLookupError):
-                    stop()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._process.wait(), 3.0)
-                    break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 3.0)
+            if self._process.returncode is None:
+                self._process.kill()
+                await self._process.wait()
             self._process = None
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
@@ -157,6 +160,7 @@ class Linphone:
                 port=settings.port,
                 transport=settings.transport,
                 address=settings.address,
+                trusted=self.trusted,
                 encryption="srtp" if tls else "none",
             )
         )
@@ -169,6 +173,8 @@ class Linphone:
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline_seconds):
                 while words not in self._said:
+                    # Asked without pause, linphonec has no time for the network.
+                    await asyncio.sleep(1.0)
                     await self._say(question)
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._hear(), 0.3)
@@ -179,14 +185,14 @@ class Linphone:
         )
 
     async def _say(self, order: str) -> None:
-        assert self._process
-        assert self._process.stdin
+        if self._process is None or self._process.stdin is None:
+            raise OperatorError("linphone is not running")
         self._process.stdin.write(f"{order}\n".encode())
         await self._process.stdin.drain()
 
     async def _hear(self) -> bool:
-        assert self._process
-        assert self._process.stdout
+        if self._process is None or self._process.stdout is None:
+            raise OperatorError("linphone is not running")
         heard = await self._process.stdout.read(4096)
         self._said += heard.decode(errors="replace")
         return bool(heard)
