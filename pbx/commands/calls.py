@@ -77,8 +77,9 @@ async def _show(
     from pbx.records.database import is_missing, open_engine
     from pbx.records.queries import changed_calls, last_calls, newest_cursor
 
-    engine = open_engine(settings.database_url, writes=False)
+    engine = None
     try:
+        engine = open_engine(settings.database_url, writes=False)
         cursor = await newest_cursor(engine)
         _tell(await last_calls(engine, wanted), zone, as_json, numbers)
         while follow:
@@ -101,7 +102,8 @@ async def _show(
             )
         raise typer.Exit(1) from error
     finally:
-        await engine.dispose()
+        if engine is not None:
+            await engine.dispose()
 
 
 def _tell(records: Any, zone: ZoneInfo, as_json: bool, numbers: bool) -> None:

@@ -8,7 +8,6 @@ batch.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -34,7 +34,8 @@ def open_engine(url: str, *, writes: bool = True) -> AsyncEngine:
 
     Every wait has an end: connecting 5 s, a statement 10 s, SQLite's lock 5 s. With
     `writes`, SQLite transactions take the write lock at once (BEGIN IMMEDIATE), since
-    one that begins by reading cannot wait for it later.
+    one that begins by reading cannot wait for it later. Without, a SQLite file that
+    does not exist raises FileNotFoundError.
     """
     if make_url(url).get_backend_name() == "postgresql":
         return create_async_engine(
@@ -52,6 +53,8 @@ def open_engine(url: str, *, writes: bool = True) -> AsyncEngine:
     if writes:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(url)
+    elif not Path(database).exists():
+        raise FileNotFoundError(f"there is no record store at {database}")
     else:  # a reader must not make the file, perhaps as root, before the recorder does
         engine = create_async_engine(
             f"sqlite+aiosqlite:///file:{quote(database)}?mode=rw&uri=true"
@@ -100,7 +103,8 @@ def _migrate(connection: Connection, revision: str) -> None:
 
 def is_missing(error: BaseException) -> bool:
     """Whether a reader met a store that no recorder has made yet."""
-    told = str(error)
-    return isinstance(getattr(error, "orig", error), sqlite3.OperationalError) and (
-        "no such table" in told or "unable to open" in told
+    if isinstance(error, FileNotFoundError):
+        return True
+    return isinstance(error, DBAPIError) and (
+        "no such table" in str(error) or "UndefinedTable" in str(error)
     )

@@ -111,6 +111,12 @@ def test_no_records_yet_says_what_to_do(state: Path) -> None:
     assert list(state.iterdir()) == []  # a reader makes no file, least of all as root
 
 
+def test_a_store_without_tables_is_no_store(state: Path) -> None:
+    (state / "records.sqlite3").touch()
+    done = CliRunner().invoke(app, [])
+    assert "gerbang run" in done.output
+
+
 def test_a_store_that_cannot_be_read_is_said(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
