@@ -1,0 +1,116 @@
+"""Callers who break the rules: they must not harm the next one.
+
+After every one of them no channel is left, the journal can be read to its end, and a
+decent caller still reaches an operator. Asterisk alone takes these calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pbx.model.events import ChannelStarted, read_event
+from pbx.simulator.script import Press, Script
+from pbx.simulator.sipp import SippResult, run_scenario
+from pbx.simulator.trial import TrialCity
+
+pytestmark = [
+    pytest.mark.asterisk,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),
+]
+
+SCENARIOS = Path(__file__).parent / "sipp"
+
+NAMES = {
+    "quotes": r'"a \"b\" c"',
+    "commas and semicolons": '"x,y;z&w=1"',
+    "dialplan": '"${SHELL(id)}"',
+    "backslash": r'"a\\"',
+    "emoji": '"🔥 tolong 🔥"',
+    "control characters": '"a%0d%0ab"',
+    "2000 characters": f'"{"a" * 2000}"',
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def city() -> AsyncIterator[TrialCity]:
+    async with TrialCity(python=False) as city:
+        await city.operator("101")
+        yield city
+
+
+async def play(
+    city: TrialCity, name: str, *, source: str | None = None, **keys: str
+) -> SippResult:
+    network = city.city.network
+    return await run_scenario(
+        SCENARIOS / f"{name}.xml",
+        city=(network.sip_address, network.sip_port),
+        source=source or city.place.carrier,
+        keys={"caller": "081555000111"} | keys,
+    )
+
+
+async def still_serves(city: TrialCity) -> None:
+    """No channel left, every journal line readable, and the next caller gets in."""
+    await city.wait_idle()
+    for line in city.journal_lines():
+        read_event(line)
+    call = await city.place_call(Script((Press("0"),)))
+    operator, incoming = await call.ringing()
+    await call.hang_up()
+    await operator.wait_closed(incoming)
+    await city.wait_idle()
+
+
+def invites(city: TrialCity) -> int:
+    return sum(
+        isinstance(event, ChannelStarted) and event.context == "from-trunk"
+        for event in map(read_event, city.journal_lines())
+    )
+
+
+@pytest.mark.parametrize("display", NAMES.values(), ids=NAMES.keys())
+async def test_any_name_is_served(city: TrialCity, display: str) -> None:
+    before = invites(city)
+    identity = f"{display} <sip:081555000111@kediri.example>"
+    result = await play(city, "odd-name", display=display, identity=identity)
+    assert result.code == 0, result.said
+    await still_serves(city)
+    assert invites(city) == before + 2
+
+
+async def test_cancel_crosses_the_answer(city: TrialCity) -> None:
+    await play(city, "cancel")
+    await still_serves(city)
+
+
+async def test_an_answer_never_acknowledged(city: TrialCity) -> None:
+    """The ACK may be lost and the caller real: he is brought to an operator, who ends
+    the call when nobody is there. Asterisk itself keeps it for as long as it takes."""
+    operator = city.operators["101"]
+    before = len(operator.calls)
+    result = await play(city, "no-ack")
+    assert result.code == 0, result.said
+    incoming = await operator.wait_ringing(after=before, deadline_seconds=20)
+    await operator.wait_answered(incoming)
+    await operator.hang_up()
+    await operator.wait_closed(incoming)
+    await still_serves(city)
+
+
+async def test_a_wrong_content_length(city: TrialCity) -> None:
+    await play(city, "wrong-length")
+    await still_serves(city)
+
+
+async def test_a_stranger_never_gets_in(city: TrialCity) -> None:
+    before = invites(city)
+    result = await play(city, "stranger", source=city.place.stranger)
+    assert result.code == 0, result.said
+    assert invites(city) == before
+    await still_serves(city)
