@@ -41,7 +41,6 @@ MODULES: dict[str, tuple[str, ...]] = {
         "format_pcm",
         "format_wav",
         "bridge_simple",
-        "bridge_native_rtp",
         "bridge_builtin_features",
         "bridge_softmix",
     ),
