@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from pbx.supervisor.flood import Flood
 from pbx.supervisor.watch import State, Watch
 
 PIPE_BYTES = 1 << 20
@@ -59,6 +60,7 @@ class Child:
         """When its state last changed, seconds of the epoch; for people."""
         self.last_end = ""
         self._tell = listener
+        self._flood = Flood()
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
 
@@ -210,13 +212,18 @@ class Child:
                     lines, rest = [*lines, rest], b""
                 for line in lines:
                     self._pass_on(line)
-                await asyncio.sleep(0)  # a flood must not starve the heartbeats
+                await asyncio.sleep(self._flood.pause_seconds)
             if rest:
                 self._pass_on(rest)
         finally:
             transport.close()
 
     def _pass_on(self, line: bytes) -> None:
+        if not self._flood.lets_pass(_now()):
+            return
+        if untold := self._flood.untold:
+            self._flood.untold = 0
+            self._tell.said(30, f"{self.name} says too much: {untold} lines not shown")
         text = line[:LONGEST_LINE].decode(errors="replace").rstrip("\r")
         if text:
             self._tell.line(self.name, text)

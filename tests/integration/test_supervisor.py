@@ -232,6 +232,7 @@ async def test_a_flood_starves_nobody(keeper: Keeper) -> None:
     before = (good.pid, loud.pid)
     await asyncio.sleep(4)  # longer than the beats' deadline: the fact under test
     assert (good.pid, loud.pid) == before
+    assert "loud says too much: " in keeper.text()
     keeper.house.stop()
     keeper.house.stop()
     assert keeper.serving is not None

@@ -23,6 +23,7 @@ from pbx.model.city import City, Network, read_city
 from pbx.settings import PROJECT, Settings
 from pbx.status import Status
 from pbx.supervisor import ports, preflight, strays
+from pbx.supervisor.flood import BURST_LINES, LINES_A_SECOND, Flood
 from pbx.supervisor.lines import Style, shown
 from pbx.supervisor.notify import NotifySocket
 from pbx.supervisor.printer import MOST_WAITING, Printer
@@ -147,6 +148,20 @@ def test_what_has_finished_is_judged_no_more() -> None:
     watch.finished(1.0)
     assert watch.state is State.ENDED
     assert watch.overdue(1000.0) is None
+
+
+# --- the flood ---------------------------------------------------------------
+
+
+def test_a_burst_passes_then_only_so_many_lines_a_second() -> None:
+    flood = Flood()
+    passed = sum(flood.lets_pass(100.0) for _ in range(20_000))
+    assert passed == BURST_LINES
+    assert flood.untold == 20_000 - passed
+    assert flood.pause_seconds > 0
+    assert sum(flood.lets_pass(101.0) for _ in range(5000)) == LINES_A_SECOND
+    assert flood.lets_pass(200.0)
+    assert flood.pause_seconds == 0
 
 
 # --- lines -------------------------------------------------------------------
