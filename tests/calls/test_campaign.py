@@ -87,19 +87,18 @@ def draw_person(dice: random.Random, voice: Path) -> Person:
     """Somebody, with a number of his own."""
     at = round(dice.uniform(0.1, 14.0), 2)
     kind = dice.choice(["presses", "presses", "speaks", "speaks", "silent", "leaves"])
+    sign: float | None = None
     match kind:
         case "presses":
-            key = dice.choice("0123456789*#")
-            script, sign = Script((Silence(at), Press(key))), at
+            script = Script((Silence(at), Press(dice.choice("0123456789*#"))))
+            sign = at
         case "speaks":
             script, sign = Script((Silence(at),), afterwards=Say(voice)), at
         case "silent":
-            script, sign = (
-                Script(afterwards=dice.choice([Silence(60), NoMedia(60)])),
-                None,
-            )
+            nothing: list[Silence | NoMedia] = [Silence(60), NoMedia(60)]
+            script = Script(afterwards=dice.choice(nothing))
         case _:
-            script, sign = Script((Silence(at), HangUp())), None
+            script = Script((Silence(at), HangUp()))
     return Person(kind, replace(script, number=new_number()), sign)
 
 

@@ -8,8 +8,11 @@ The table is printed at the end of the run and kept in docs/fail-open.md.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import signal
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import (
     AbstractAsyncContextManager,
@@ -42,6 +45,7 @@ from tests.calls.scene import (
     since,
     talks,
 )
+from tests.postgres import Postgres
 
 pytestmark = [
     pytest.mark.asterisk,
@@ -55,6 +59,7 @@ HUNG_LATER_SECONDS = 8.0
 """The same where the intake hangs: the watchdog has to notice first."""
 PRESS_AFTER_FAULT_SECONDS = 0.5
 
+Json = dict[str, Any]
 Fault = Callable[[TrialCity], Awaitable[None]]
 
 
@@ -532,6 +537,50 @@ async def test_database_disk_full(tmp_path: Path) -> None:
             recover=empty,
             note="alarm database-unreachable; the journal waited",
         )
+
+
+async def recorded_by_command(city: TrialCity, numbers: list[str]) -> list[Json]:
+    """What `gerbang calls --json` knows of these callers."""
+    asked = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pbx", "calls", "--json", "--numbers"),
+        env=os.environ | city.environment | {"GERBANG_STATE": str(city.settings.state)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await asked.communicate()
+    told = [json.loads(line) for line in out.splitlines()]
+    return [record for record in told if record["ani"] in numbers]
+
+
+async def test_database_gone(postgres_server: Postgres, postgres_url: str) -> None:
+    """PostgreSQL as the store, stopped before the calls, started after them."""
+    async with own_city(environment={"GERBANG_DATABASE_URL": postgres_url}) as city:
+        scene = await scene_of(city)
+        expected = await scene.without_fault(1.0 + PRESS_AFTER_FAULT_SECONDS)
+        await asyncio.to_thread(postgres_server.stop)
+        presser = await city.place_call(pressing(1.0 + PRESS_AFTER_FAULT_SECONDS))
+        later = since(presser.invited_at(), await rings(presser)) - expected
+        await talks(presser)
+        await presser.hang_up()
+        await alarm(city, "database-unreachable", deadline_seconds=30)
+        await asyncio.to_thread(postgres_server.start)
+        number = presser.placed.script.number
+        async with asyncio.timeout(40):
+            while not (found := await recorded_by_command(city, [number])):
+                await asyncio.sleep(0.2)
+        add(
+            Row(
+                "database gone (PostgreSQL stopped)",
+                later,
+                None,
+                LATER_SECONDS,
+                1,
+                len(found),
+                sum(record["incomplete"] for record in found),
+                "alarm database-unreachable; the journal waited",
+            )
+        )
+        assert later <= LATER_SECONDS
+        assert [r["disposition"] for r in found] == ["connected"]
 
 
 # ---- afterwards ----------------------------------------------------------------------

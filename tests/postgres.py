@@ -1,4 +1,4 @@
-"""Real servers for integration tests."""
+"""A real PostgreSQL for tests: a pytest plugin with the server and fresh databases."""
 
 from __future__ import annotations
 
