@@ -31,6 +31,10 @@ def register(app: typer.Typer) -> None:
         For the unit gerbang-asterisk.service (docs/production.md). Nothing is checked
         or rendered here: what `gerbang render` last put in force must start whatever
         else is broken.
+
+        [bold]gerbang asterisk[/bold]           serve, until `gerbang asterisk --stop`
+
+        Exit status 1: it cannot start, or did not stop; the text says why.
         """
         from pbx.settings import Settings
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pbx.commands import LOOK
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,7 +22,7 @@ FAILED, NOT_PLACED, INTERRUPTED = 1, 2, 130
 def register(app: typer.Typer) -> None:
     """Add `gerbang call`."""
 
-    @app.command()
+    @app.command(rich_help_panel=LOOK)
     def call(
         say: str = typer.Option(
             "",
@@ -63,12 +65,12 @@ def register(app: typer.Typer) -> None:
         operator's phone is registered, a stand-in softphone answers, and the two
         recordings prove the audio both ways. Ctrl-C hangs up and cleans up.
 
-        Exits 0 only if the caller met what he must: 1 if something was missing,
-        2 if the call could not be placed.
-
         [bold]gerbang call --press 0[/bold]          a key, straight to an operator
         [bold]gerbang call --say fire.wav[/bold]     a voice
         [bold]gerbang call --silent[/bold]           what the city does with silence
+
+        Exit status 0: the caller met what he must. 1: something was missing; the line
+        marked ✗ says what. 2: the call could not be placed.
         """
         from pbx.simulator.rehearsal import Manner, Plan
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pbx.commands import LOOK
+
 if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
@@ -21,7 +23,7 @@ FOLLOW_SECONDS = 0.5
 def register(app: typer.Typer) -> None:
     """Add `gerbang calls`."""
 
-    @app.command()
+    @app.command(rich_help_panel=LOOK)
     def calls(
         last: int = typer.Option(20, "--last", "-n", min=1, help="How many, at most."),
         since: str = typer.Option(
@@ -48,6 +50,12 @@ def register(app: typer.Typer) -> None:
         the operator; talk is in conversation. Results: connected, abandoned (left
         while waiting), left (hung up before the queue), released (a ghost), lost (we
         failed: look into it!). A "?" marks a record known to be incomplete.
+
+        [bold]gerbang calls --since 6h[/bold]        the last six hours
+        [bold]gerbang calls --follow[/bold]          each call as it closes
+        [bold]gerbang calls --json -n 1[/bold]       the last record, whole
+
+        Exit status 0: shown. 1: there is no record store, or it cannot be read.
         """
         import asyncio
         from contextlib import suppress

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import typer
 
+from pbx.commands import SET_UP
+
 
 def register(app: typer.Typer) -> None:
     """Add `gerbang check`."""
 
-    @app.command()
+    @app.command(rich_help_panel=SET_UP)
     def check(
         file: Path | None = typer.Argument(
             None,
@@ -26,6 +28,11 @@ def register(app: typer.Typer) -> None:
         could lose a caller. Then a throw-away Asterisk boots on exactly what
         [bold]gerbang render[/bold] would write, on free ports, and must not say one
         WARNING or ERROR.
+
+        [bold]gerbang check[/bold]              after every change of the city file
+        [bold]gerbang check draft.toml[/bold]   of another file
+
+        Exit status 0: good. 1: at least one fault.
         """
         from pbx.asterisk.check import static_faults
         from pbx.commands.city_file import fail, load_city, try_out, unmade_prompts

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pbx.commands import LOOK
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add `gerbang doctor`."""
 
-    @app.command()
+    @app.command(rich_help_panel=LOOK)
     def doctor(
         as_json: bool = typer.Option(
             False, "--json", help="One JSON object, for programs."
@@ -26,8 +28,14 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Look the machine and the installation over; say what is wrong and the cure.
 
-        Nothing is changed. Ends with 1 if there is a fault: 112 does not serve, or may
-        stop serving at any moment. Warnings can wait for daylight.
+        For when something does not start, or the cause of an alarm is not clear. It
+        changes nothing. A fault: 112 does not serve, or may stop serving at any
+        moment; warnings can wait for daylight.
+
+        [bold]gerbang doctor[/bold]             everything it looked at
+        [bold]gerbang doctor --quiet[/bold]     only what is not well, for cron
+
+        Exit status 0: no fault. 1: at least one.
         """
         from pbx.commands.diagnosis import (
             Level,

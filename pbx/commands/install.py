@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pbx.commands import SET_UP
+
 if TYPE_CHECKING:
     from pbx.asterisk.host import Tell
     from pbx.settings import Settings
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add `gerbang install`."""
 
-    @app.command()
+    @app.command(rich_help_panel=SET_UP)
     def install(
         dev: bool = typer.Option(
             False,
@@ -33,10 +35,15 @@ def register(app: typer.Typer) -> None:
         """Install what 112 runs on: Debian packages, Asterisk's user and Asterisk.
 
         Asterisk comes in a small private Debian root, built once from the mirror this
-        machine's apt uses (about half a minute, 0.3 GB) and kept in GERBANG_CACHE
-        (default ~/.cache/gerbang112). Run it as often as you like: what is there stays.
+        machine's apt uses (half a minute, 0.3 GB) and kept in GERBANG_CACHE (default
+        ~/.cache/gerbang112). Run it as often as you like: what is there stays.
+
+        [bold]gerbang install[/bold]            as root, before the first run
+        [bold]gerbang install --check[/bold]    what is missing, without installing it
+        [bold]gerbang install --dev[/bold]      also for the tests
 
         GERBANG_ASTERISK_ROOT names another root; "/" is the machine's own.
+        Exit status 0: all is there. 1: something is missing; the text says what.
         """
         from pbx.settings import Settings
 

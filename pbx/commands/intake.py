@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from pbx.commands import PROCESSES
+
 
 def register(app: typer.Typer) -> None:
     """Add `gerbang intake`."""
 
-    @app.command()
+    @app.command(rich_help_panel=PROCESSES)
     def intake(
         worker: int = typer.Option(
             0, min=0, max=31, help="Which worker this is; each has its own audio port."
@@ -17,8 +19,13 @@ def register(app: typer.Typer) -> None:
         """Screen calls: greet, listen, decide, hand back to Asterisk.
 
         Usually started by [bold]gerbang run[/bold] or systemd, one process a worker.
-        SIGTERM drains: no new call, the running ones end. SIGHUP reads city and prompts
-        again. When this process dies its calls go on to the queue at once.
+        SIGTERM drains: no new call, the running ones end. SIGHUP reads city and
+        prompts again, which also happens by itself when a file changes. When this
+        process dies its calls go on to the queue at once.
+
+        [bold]gerbang intake --worker 0[/bold]   the first worker, its log lines here
+
+        Exit status 0: drained. 1: a port is taken, or the city cannot be read.
         """
         import uvloop
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import typer
 
+from pbx.commands import PROCESSES
+
 
 def register(app: typer.Typer) -> None:
     """Add `gerbang recorder`."""
 
-    @app.command()
+    @app.command(rich_help_panel=PROCESSES)
     def recorder() -> None:
         """Turn Asterisk's journal into one record a call, until stopped.
 
-        `gerbang run` starts it; by hand it helps to watch. Reads the journal in
+        Usually started by [bold]gerbang run[/bold] or systemd. Reads the journal in
         GERBANG_STATE and writes to GERBANG_DATABASE_URL (default: SQLite in
         GERBANG_STATE). It may be killed at any moment: nothing is lost or doubled.
+
+        [bold]gerbang recorder[/bold]       read on, its log lines here; Ctrl-C ends it
+
+        Exit status 0: stopped as asked.
         """
         import asyncio
         import signal

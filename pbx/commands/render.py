@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pbx.commands import SET_UP
+
 if TYPE_CHECKING:
     from pbx.asterisk.activate import Activated
     from pbx.model.city import City
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add `gerbang render`."""
 
-    @app.command()
+    @app.command(rich_help_panel=SET_UP)
     def render(
         back: bool = typer.Option(
             False, "--back", help="Return to the configuration before this one."
@@ -39,13 +41,17 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Turn the city file into Asterisk's configuration and put it in force.
 
-        The city is checked first ([bold]gerbang check[/bold]): a wrong one never
+        The city is checked first, as by [bold]gerbang check[/bold]: a wrong one never
         replaces a good one. Then a whole new configuration is written beside the old
         one, switched to in one step, and a running Asterisk reloads it; calls go on.
-        [bold]--back[/bold] undoes the last switch.
+        What only a restart brings (addresses, ports, modules) is named.
 
-        Passwords are generated on first use and kept in
-        [bold]var/asterisk/secrets.json[/bold] (mode 0600).
+        [bold]gerbang render[/bold]               put the city file in force
+        [bold]gerbang render --back[/bold]        return to the one before
+        [bold]gerbang render --phone 101[/bold]   what to enter in his softphone
+
+        Passwords are generated on first use and kept in var/asterisk/secrets.json
+        (mode 0600). Exit status 0: done. 1: refused; what was in force still is.
         """
         from pbx.settings import Settings
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import typer
 
+from pbx.commands import SERVE
+
 
 class LogFormat(StrEnum):
     """How the processes' lines are shown."""
@@ -18,7 +20,7 @@ class LogFormat(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command()
+    @app.command(rich_help_panel=SERVE)
     def run(
         log: LogFormat = typer.Option(
             LogFormat.TEXT, help="Lines for people, or JSON as the processes write it."
@@ -29,12 +31,18 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Serve 112: Asterisk, intake, recorder and control under one supervisor.
 
-        Checks first and makes what is missing: Asterisk, prompts, configuration. Prints
-        [bold]ready, dial 112[/bold] when a caller would reach an operator. A process
-        that ends or hangs is started again.
+        Checks first and makes what is missing: Asterisk, prompts, configuration.
+        Prints [bold]ready, dial 112[/bold] when a caller would reach an operator. A
+        process that ends or hangs is started again.
 
-        Ctrl-C (SIGTERM) drains: calls may finish, the last record is written. Ctrl-C
-        again ends at once. Ctrl-Z and a closed terminal do not stop 112.
+        Ctrl-C (SIGTERM) drains: calls may finish, the last record is written.
+        Ctrl-C again ends at once. Ctrl-Z and a closed terminal do not stop 112.
+
+        [bold]gerbang run[/bold]                serve until Ctrl-C
+        [bold]gerbang run --log json[/bold]     lines for a log collector
+
+        In production systemd starts the same processes: docs/production.md.
+        Exit status 0: ended as asked. 1: could not start; the text says why.
         """
         from pbx.settings import Settings
         from pbx.supervisor import AlreadyRunning, CannotStart

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from pbx.commands import SET_UP
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command()
+    @app.command(rich_help_panel=SET_UP)
     def sounds(
         language: str = typer.Option(
             "id", help="Folder of sounds/ with prompts.toml and recordings."
@@ -18,7 +20,12 @@ def register(app: typer.Typer) -> None:
 
         Texts stand in [bold]sounds/<language>/prompts.toml[/bold]. A recording
         [bold]sounds/<language>/<name>.wav[/bold] wins over its text. Both come out as
-        8 kHz mono at one loudness. What has not changed is not made again.
+        8 kHz mono at one loudness. What has not changed is not made again. Running
+        intakes take a new prompt by themselves.
+
+        [bold]gerbang sounds[/bold]       after a change in sounds/; lists every prompt
+
+        Exit status 0: all are made. 1: one could not be; the one before stays.
         """
         from rich.console import Console
         from rich.table import Table

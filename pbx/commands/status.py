@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pbx.commands import LOOK
+
 if TYPE_CHECKING:
     from pbx.settings import Settings
 
@@ -84,13 +86,19 @@ class Overview:
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @app.command()
+    @app.command(rich_help_panel=LOOK)
     def status(
         as_json: bool = typer.Option(False, "--json", help="One JSON object instead."),
     ) -> None:
         """Show processes, calls now, who waits, operators, and alarms with their cure.
 
-        Exit status 0: all is well. 1: something runs not, or an alarm stands.
+        For a glance while 112 runs; [bold]gerbang doctor[/bold] looks for causes, and
+        docs/runbook.md has a line for every alarm.
+
+        [bold]gerbang status[/bold]
+        [bold]gerbang status --json[/bold]      for programs
+
+        Exit status 0: all is well. 1: nothing runs, or an alarm stands.
         """
         from rich.console import Console
 
