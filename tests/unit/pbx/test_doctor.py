@@ -63,11 +63,20 @@ def city_of(settings: Settings) -> City:
     return read_city(settings.city_file.read_text(), source="city.toml")
 
 
+def put_in_force(settings: Settings) -> None:
+    """As `gerbang render` does, which keeps the city file with the release."""
+    activate.activate(
+        settings.asterisk_home,
+        city_of(settings),
+        sandbox.service_user(),
+        declared=settings.city_file.read_text(),
+    )
+
+
 @pytest.fixture
 def rendered(settings: Settings) -> Settings:
     """The same with everything in force."""
-    user = sandbox.service_user()
-    activate.activate(settings.asterisk_home, city_of(settings), user)
+    put_in_force(settings)
     folder = settings.sounds / "id"
     folder.mkdir(parents=True)
     for name in city_of(settings).prompts():
@@ -302,7 +311,7 @@ def test_a_city_that_is_not_in_force_is_a_warning(rendered: Settings) -> None:
     finding = found(rendered, installation.city)["configuration"]
     assert finding.level is Level.WARNING
     assert "is not in force" in finding.text
-    activate.activate(rendered.asterisk_home, city_of(rendered), sandbox.service_user())
+    put_in_force(rendered)
     assert levels(rendered, installation.city) == {Level.OK}
 
 
