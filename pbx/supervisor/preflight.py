@@ -26,6 +26,8 @@ from pbx.supervisor import ports, strays
 _log = logging.getLogger(__name__)
 
 STEP_SECONDS = 120.0
+STAND_IN_SECONDS = 30.0
+"""The same where an older result can stand in: 112 does not wait for a prompt."""
 INSTALL_SECONDS = 1800.0
 """A slow mirror may need long for 100 MB."""
 STRAYS_SECONDS = 5.0
@@ -56,9 +58,11 @@ async def prepare(settings: Settings, tell: Callable[[str], None]) -> Ready:
     root, user = await _installed(settings, tell)
     await _end_strays(settings)
     settings.sounds.mkdir(parents=True, exist_ok=True)  # the trial binds it
+    has_prompts = not _prompts_missing(settings, city)
+    has_release = Releases(settings.asterisk_home).current() is not None
     sounds, render = await asyncio.gather(
-        _step(settings, tell, "sounds", "--language", city.city.language),
-        _step(settings, tell, "render"),
+        _step(settings, tell, has_prompts, "sounds", "--language", city.city.language),
+        _step(settings, tell, has_release, "render"),
     )
     if sounds and (lacking := _prompts_missing(settings, city)):
         raise CannotStart(f"prompts are missing ({', '.join(lacking)}): {sounds}")
@@ -135,7 +139,7 @@ async def _installed(
 
 
 async def _step(
-    settings: Settings, tell: Callable[[str], None], *arguments: str
+    settings: Settings, tell: Callable[[str], None], has_stand_in: bool, *arguments: str
 ) -> str | None:
     """Run one of our commands; None if it went well, else what it said."""
     started = time.monotonic()
@@ -146,7 +150,11 @@ async def _step(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said = await _finished(process, STEP_SECONDS, arguments[0])
+    deadline = STAND_IN_SECONDS if has_stand_in else STEP_SECONDS
+    try:
+        said = await _finished(process, deadline, arguments[0])
+    except CannotStart as error:
+        return str(error)
     tell(f"gerbang {arguments[0]}: {time.monotonic() - started:.1f} s")
     if process.returncode == 0:
         return None

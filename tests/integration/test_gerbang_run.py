@@ -221,6 +221,8 @@ async def test_a_taken_port_is_refused_and_a_wrong_city_is_not(
         )
         _, said = await asyncio.wait_for(process.communicate(), 60)
     finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
         server.close()
         await server.wait_closed()
     assert process.returncode == 1
