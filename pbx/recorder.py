@@ -16,9 +16,10 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbx.records.base import now
+from pbx.records.database import explain
 from pbx.records.journal import MAX_BATCH_LINES, Batch, Journal
 from pbx.records.reconcile import reconcile
-from pbx.records.store import POISON, Recorded, RecordStore, StalePositionError
+from pbx.records.store import Recorded, RecordStore, StalePositionError, is_poison
 from pbx.status import Status
 
 _log = logging.getLogger(__name__)
@@ -149,7 +150,9 @@ class Recorder:
         try:
             async with asyncio.timeout(STORE_DEADLINE_SECONDS):
                 recorded = await store.record(batch)
-        except POISON as error:
+        except Exception as error:
+            if not is_poison(error):
+                raise
             if len(batch.lines) > 1:
                 self._most_lines = len(batch.lines) // 2
                 raise StalePositionError(f"poisoned batch halved: {error!r}") from error
@@ -219,15 +222,15 @@ class Recorder:
     def _complain(self, error: Exception) -> None:
         self.status.raise_alarm(
             "database-unreachable",
-            f"The record store does not take records ({type(error).__name__}: "
-            f"{str(error)[:200]}). Calls are served and the journal waits on disk, "
-            "nothing is lost. Start the database, or make room for it.",
+            "The record store does not take records. Calls are served and the journal "
+            f"waits on disk, nothing is lost. {type(error).__name__}: "
+            f"{explain(error)}.",
         )
         is_ours = not isinstance(error, OSError | TimeoutError | SQLAlchemyError)
         _log.warning(
             "store: %s: %s",
             type(error).__name__,
-            str(error)[:300],
+            explain(error),
             exc_info=error if is_ours else None,
         )
 

@@ -230,14 +230,17 @@ def witnessed(
     )
 
 
-def unfolded(call_id: str, *, started_at: datetime, last_event_at: datetime) -> Call:
+def unfolded(
+    call_id: str, *, started_at: datetime, last_event_at: datetime, is_over: bool
+) -> Call:
     """The record of a call whose fold failed: that it was there, and nothing else."""
     return Call(
         call_id=call_id,
-        state=State.OPEN,
+        state=State.CLOSED if is_over else State.OPEN,
         disposition=Disposition.OFFERED,
         incomplete=True,
         started_at=started_at,
+        ended_at=last_event_at if is_over else None,
         last_event_at=last_event_at,
     )
 

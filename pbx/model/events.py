@@ -218,7 +218,13 @@ def read_event(raw: bytes) -> JournalEvent:
         )
     try:
         return _event(fields, channel, linkedid)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        RecursionError,  # brackets opened a thousand times
+    ) as error:
         kind = fields.get("eventtype", "?")
         raise UnreadableLineError(
             f"{kind}: {type(error).__name__}: {error}",
@@ -292,9 +298,9 @@ def _event(fields: Mapping[str, str], channel: str, linkedid: str) -> JournalEve
         case "ANSWER":
             return ChannelAnswered(**common)
         case "BRIDGE_ENTER":
-            return BridgeEntered(bridge=_extra(fields)["bridge_id"], **common)
+            return BridgeEntered(bridge=str(_extra(fields)["bridge_id"]), **common)
         case "BRIDGE_EXIT":
-            return BridgeExited(bridge=_extra(fields)["bridge_id"], **common)
+            return BridgeExited(bridge=str(_extra(fields)["bridge_id"]), **common)
         case "HANGUP":
             extra = _extra(fields)
             return HungUp(
@@ -333,8 +339,9 @@ def _fact(name: str, extra: str) -> Fact:
     """A user event's extra: JSON around `key=value&…`, each value URL-encoded."""
     wrapped = _WRAPPED.match(extra)
     text = wrapped[1].replace("\\/", "/") if wrapped else extra
-    said = dict(parse_qsl(text, keep_blank_values=True))
-    return _FACTS[name](said)
+    said = parse_qsl(text, keep_blank_values=True)
+    # Decoding may bring back what `_fields` took out: `%00`.
+    return _FACTS[name]({key: _storable(value) for key, value in said})
 
 
 def _count(said: Mapping[str, str], key: str) -> int:

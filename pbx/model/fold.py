@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from typing import TypeVar
 
 from pbx.model.call import (
@@ -65,7 +66,7 @@ def fold(
     when Asterisk last started, perhaps rounded down to the second: a call that began
     before and is still open died with the old process. `gone_at` is when the second
     witness saw the caller's channel end: it closes a call whose own journal lines never
-    will. Raises ValueError without any event.
+    will, unless others talk on without the caller. Raises ValueError without any event.
     """
     kept = list(dict.fromkeys(events))
     if not kept:
@@ -79,9 +80,13 @@ def fold(
     caller = next((c for c in channels if c.id == call_id), channels[0])
     began_at = min(channel.first_at for channel in channels)
     is_truncated = not is_over and rebooted_at is not None and began_at < rebooted_at
-    is_end_lost = not (is_over or is_truncated or caller.ended_at or gone_at is None)
+    is_end_lost = (
+        gone_at is not None
+        and not (is_over or is_truncated)
+        and not (caller.ended_at and _others_talk(channels, caller))
+    )
     if is_end_lost:
-        caller.ended_at = gone_at
+        caller.ended_at = caller.ended_at or gone_at
     return _Story(
         call_id=call_id,
         channels=channels,
@@ -92,6 +97,16 @@ def fold(
         has_gap=bool(unreadable) or is_end_lost,
         joined=tuple(sorted({e.linkedid for e in kept} - {call_id}, key=birth)),
     ).tell()
+
+
+def _others_talk(channels: Sequence[Channel], caller: Channel) -> bool:
+    """Whether two who are not the caller are in one bridge still."""
+    others = [c for c in channels if c is not caller]
+    return any(
+        end is None
+        for one, two in combinations(others, 2)
+        for _, end in one.overlaps(two)
+    )
 
 
 _GOOD_ENDS = frozenset({Disposition.CONNECTED, Disposition.RELEASED})

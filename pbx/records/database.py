@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -35,11 +35,19 @@ def open_engine(url: str, *, writes: bool = True) -> AsyncEngine:
     Every wait has an end: connecting 5 s, a statement 10 s, SQLite's lock 5 s. With
     `writes`, SQLite transactions take the write lock at once (BEGIN IMMEDIATE), since
     one that begins by reading cannot wait for it later. Without, a SQLite file that
-    does not exist raises FileNotFoundError.
+    does not exist raises FileNotFoundError. Any other address raises ArgumentError.
+    Errors never quote what was to be stored: callers' numbers stay out of logs.
     """
-    if make_url(url).get_backend_name() == "postgresql":
+    backend = make_url(url).get_backend_name()
+    if backend not in ("postgresql", "sqlite"):
+        raise ArgumentError(
+            f"records are kept in PostgreSQL or SQLite, not in {backend}; correct "
+            "GERBANG_DATABASE_URL"
+        )
+    if backend == "postgresql":
         return create_async_engine(
             url,
+            hide_parameters=True,
             pool_size=2,
             max_overflow=2,
             pool_timeout=_CONNECT_SECONDS,
@@ -50,14 +58,19 @@ def open_engine(url: str, *, writes: bool = True) -> AsyncEngine:
             },
         )
     database = make_url(url).database or ""
+    if not database or database == ":memory:":
+        raise ArgumentError(
+            "GERBANG_DATABASE_URL names no file; write sqlite:///path/to/records"
+        )
     if writes:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, hide_parameters=True)
     elif not Path(database).exists():
         raise FileNotFoundError(f"there is no record store at {database}")
     else:  # a reader must not make the file, perhaps as root, before the recorder does
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///file:{quote(database)}?mode=rw&uri=true"
+            f"sqlite+aiosqlite:///file:{quote(database)}?mode=rw&uri=true",
+            hide_parameters=True,
         )
     _teach_sqlite(engine, writes=writes)
     return engine
@@ -108,3 +121,38 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and (
         "no such table" in str(error) or "UndefinedTable" in str(error)
     )
+
+
+_CURES = (
+    (
+        ("not a database", "malformed"),
+        "the file is damaged: move it away and keep it. The recorder makes a new one "
+        "from the journal files that are still there; older records come from a backup",
+    ),
+    (
+        ("Can't locate revision",),
+        "a newer Gerbang112 made this store: run that one, or name another store with "
+        "GERBANG_DATABASE_URL",
+    ),
+    (
+        ("no such column", "UndefinedColumn"),
+        "this store has another Gerbang112's tables: start `gerbang recorder` of this "
+        "one, it brings them up to date",
+    ),
+    (("is full", "No space left", "DiskFull"), "make room on its disk"),
+    (("is locked",), "another program holds it: end that program"),
+    (
+        ("readonly", "unable to open", "Permission denied"),
+        "give the file and its directory to the user who runs us",
+    ),
+)
+
+
+def explain(error: BaseException) -> str:
+    """What ails the store and the cure, in one line for people."""
+    said = str(error).strip() or "no answer in time"
+    cure = next(
+        (cure for signs, cure in _CURES if any(sign in said for sign in signs)),
+        "start the database, or correct GERBANG_DATABASE_URL",
+    )
+    return f"{said.splitlines()[0]}; {cure}"

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pbx.model.call import Call, State, as_record, unfolded
 from pbx.model.events import (
+    CallEnded,
     ChannelStarted,
     JournalEvent,
     UnreadableLineError,
@@ -53,6 +54,21 @@ POISON = (
     AssertionError,
 )
 """What storing raises when the fault is in the lines, or ours, not the database's."""
+
+_POISON_STATES = ("22", "23", "54")
+"""PostgreSQL's SQLSTATE classes for data it refuses, constraints, limits of a row."""
+
+
+def is_poison(error: BaseException) -> bool:
+    """Whether to store the same lines again would fail again.
+
+    For asyncpg SQLAlchemy knows no DataError: what PostgreSQL refuses arrives as a bare
+    DBAPIError that only its SQLSTATE tells from a server that is away.
+    """
+    if isinstance(error, POISON):
+        return True
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, sa.exc.DBAPIError) and str(state)[:2] in _POISON_STATES
 
 
 class StalePositionError(RuntimeError):
@@ -277,7 +293,14 @@ def _fold(
     except Exception:  # noqa: BLE001 — a fault of ours must not stop the other calls' records
         _log.exception("call not folded", extra={"call_id": call_id})
         times = [event.at for event in events]
-        return unfolded(call_id, started_at=min(times), last_event_at=max(times))
+        return unfolded(
+            call_id,
+            started_at=min(times),
+            last_event_at=max(times),
+            is_over=gone_at is not None
+            or (rebooted_at is not None and min(times) < rebooted_at)
+            or any(isinstance(event, CallEnded) for event in events),
+        )
 
 
 def _same(stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

@@ -24,10 +24,11 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from pbx import recorder as recorder_module
-from pbx.model.call import as_record
+from pbx.model.call import Call, as_record
 from pbx.model.events import read_event
 from pbx.model.fold import fold
 from pbx.recorder import Recorder
+from pbx.records import store
 from pbx.records.database import open_engine
 from pbx.records.queries import Wanted, last_calls
 from pbx.records.store import RecordStore
@@ -508,6 +509,26 @@ async def test_what_cannot_be_stored_is_halved_until_it_is_alone(
     await engine.dispose()
 
 
+async def test_text_postgresql_refuses_costs_that_line_alone(
+    start: Starter, journal: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were it taken for a database that is away, no record would follow, for ever."""
+    real = store._columns
+    poison = {"ani": "08\0"}
+
+    def refused(call: Call) -> dict[str, Any]:
+        return real(call) | (poison if call.call_id == call_id(1) else {})
+
+    monkeypatch.setattr(store, "_columns", refused)
+    for n in range(3):
+        write_call(journal, n)
+    running = start(postgres_url)
+    await until(lambda: is_closed(postgres_url, 2), 20)
+    assert set(await closed(postgres_url)) == {call_id(0), call_id(2)}
+    assert running.has_alarm("journal-unreadable-line")
+    assert not running.has_alarm("database-unreachable")
+
+
 async def test_a_fold_that_fails_leaves_a_record_marked(
     start: Starter, journal: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -518,6 +539,7 @@ async def test_a_fold_that_fails_leaves_a_record_marked(
     start(sqlite_url)
     write_call(journal, 0)
     await until(lambda: _is_marked(sqlite_url), 10)
+    await until(lambda: is_closed(sqlite_url, 0), 10)
 
 
 def _exists(url: str) -> bool:

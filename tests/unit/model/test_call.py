@@ -54,7 +54,7 @@ def test_a_record_is_plain_json_with_utc_times() -> None:
 
 def test_times_of_any_zone_are_written_as_utc() -> None:
     jakarta = AT.astimezone(timezone(timedelta(hours=7)))
-    call = unfolded("k-1.1", started_at=jakarta, last_event_at=AT)
+    call = unfolded("k-1.1", started_at=jakarta, last_event_at=AT, is_over=False)
     assert as_record(call)["started_at"] == "2026-11-21T13:00:00.570Z"
     assert (call.state, call.incomplete) == (State.OPEN, True)
 

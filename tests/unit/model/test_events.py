@@ -157,6 +157,7 @@ def test_a_caller_cannot_forge_a_field() -> None:
         (line("ANSWER", eventtime="2026-11-21 20:41:05"), "names no zone"),
         (line("BRIDGE_ENTER"), "BRIDGE_ENTER: JSONDecodeError"),
         (line("HANGUP", eventextra="[]"), "eventextra is no object"),
+        (line("HANGUP", eventextra="[" * 9999), "HANGUP: RecursionError"),
         (line("KEY", fact="at_ms=3"), "KEY: KeyError"),
         (line("KEY", fact="digit=1&at_ms=soon"), "KEY: ValueError"),
     ],
@@ -177,6 +178,18 @@ def test_text_no_database_takes_is_cleaned() -> None:
     event = read_event(raw)
     assert isinstance(event, ChannelStarted)
     assert event.caller == "0812?"
+
+
+def test_text_no_database_takes_is_cleaned_of_facts_as_well() -> None:
+    event = read_event(line("OFFERED", fact="number=1%0012&ani=%00%ff"))
+    assert isinstance(event, FactTold)
+    assert isinstance(event.fact, Offered)
+    assert (event.fact.number, event.fact.ani) == ("112", "\ufffd")
+
+
+def test_a_bridge_named_by_no_text_can_be_folded() -> None:
+    event = read_event(line("BRIDGE_ENTER", extra={"bridge_id": {}}))
+    assert len({event}) == 1
 
 
 def test_numbers_where_text_belongs_are_taken_as_text() -> None:

@@ -402,11 +402,27 @@ def test_the_second_witness_closes_what_the_journal_never_will() -> None:
 
 
 def test_the_witness_does_not_end_a_call_others_carry_on() -> None:
-    second = phone("101", 2)
+    second, third = phone("101", 2), phone("103", 3)
     lines = story(
-        greeted(), line("CHAN_START", at=2, **second), hangup(9, source=CALLER)
+        greeted(),
+        line("CHAN_START", at=2, **second),
+        line("CHAN_START", at=3, **third),
+        bridge("ENTER", 4, "b2", **second),
+        bridge("ENTER", 4, "b2", **third),
+        hangup(9, source=CALLER),
     )
     assert fold(events(lines), gone_at=START).state is State.OPEN
+    assert fold(events(lines)).state is State.OPEN
+
+
+def test_the_witness_ends_a_call_of_which_only_the_last_lines_are_lost() -> None:
+    """The disk was full from the caller's own end on."""
+    told = connected(end=30.0)[:-3]
+    assert fold(events(told)).state is State.OPEN
+    call = fold(events(told), gone_at=START + timedelta(seconds=30.4))
+    assert (call.state, call.incomplete) == (State.CLOSED, True)
+    assert call.disposition is Disposition.CONNECTED
+    assert call.ended_at == START + timedelta(seconds=30)
 
 
 # ---- grouping -----------------------------------------------------------------------
