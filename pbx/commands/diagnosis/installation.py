@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from pbx.asterisk.releases import Releases
 from pbx.asterisk.render import render_city
 from pbx.asterisk.root import NotInstalled
 from pbx.asterisk.sandbox import service_user
-from pbx.asterisk.secrets import SecretsError, read_secrets
+from pbx.asterisk.secrets import Secrets, SecretsError, read_secrets
 from pbx.asterisk.tls import CERTIFICATE
 from pbx.commands.diagnosis import Finding, fault, ok, warning
 from pbx.model.city import City, CityError, read_city
@@ -132,10 +132,7 @@ def _in_force(settings: Settings, declared: City) -> Iterator[Finding]:
     except SecretsError as error:
         yield fault("passwords", str(error), "gerbang render")
         return
-    without = sorted({o.number for o in declared.operators} - set(secrets.operators))
-    in_force = current.files()
-    in_force.pop("city.toml", None)  # kept beside what was rendered from it
-    if without or render_city(declared, secrets) != in_force:
+    if not _is_in_force(declared, secrets, current.files()):
         yield warning(
             "configuration",
             f"{settings.city_file} is not in force; {current.name} of "
@@ -144,6 +141,21 @@ def _in_force(settings: Settings, declared: City) -> Iterator[Finding]:
         )
     else:
         yield ok("configuration", f"{current.name} is what the city file says")
+
+
+def _is_in_force(declared: City, secrets: Secrets, released: Mapping[str, str]) -> bool:
+    """Whether this release is what `gerbang render` would make of the city now.
+
+    The release holds the city's text as well, for our own processes; there only its
+    meaning counts: a comment more is no other city.
+    """
+    configuration = dict(released)
+    text = configuration.pop("city.toml", None)
+    if {o.number for o in declared.operators} - set(secrets.operators):
+        return False  # somebody has no password yet
+    if render_city(declared, secrets) != configuration:
+        return False
+    return text is None or read_city(text, source="city.toml") == declared
 
 
 def _prompts(settings: Settings, declared: City) -> Iterator[Finding]:
@@ -227,12 +239,14 @@ def database(settings: Settings) -> Iterator[Finding]:
     try:
         records = _count_in_file(shown) if is_file else asyncio.run(_count_at(url))
     except Exception as error:  # noqa: BLE001 - whatever a database driver raises
-        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        from pbx.records.database import explain
+
+        reason, _, cure = explain(error).partition("; ")
         yield fault(
             "database",
-            f"{shown} cannot be read: {reason.splitlines()[0]}; calls go on, their "
-            "journal waits on disk",
-            "start the database, or correct GERBANG_DATABASE_URL",
+            f"{shown} cannot be read: {reason}; calls go on, their journal waits on "
+            "disk",
+            cure,
         )
     else:
         yield ok("database", f"{records} records in {shown}")

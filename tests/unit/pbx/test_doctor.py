@@ -315,6 +315,19 @@ def test_a_city_that_is_not_in_force_is_a_warning(rendered: Settings) -> None:
     assert levels(rendered, installation.city) == {Level.OK}
 
 
+def test_what_only_our_own_processes_read_counts_and_a_comment_does_not(
+    rendered: Settings,
+) -> None:
+    text = rendered.city_file.read_text()
+    rendered.city_file.write_text(f"# a comment more\n{text}")
+    assert levels(rendered, installation.city) == {Level.OK}
+    rendered.city_file.write_text(
+        text.replace("\nwait_seconds = 3.0", "\nwait_seconds = 2.5")
+    )
+    finding = found(rendered, installation.city)["configuration"]
+    assert "is not in force" in finding.text
+
+
 def test_damaged_passwords_are_a_fault(rendered: Settings) -> None:
     rendered.secrets_file.write_text("{")
     finding = found(rendered, installation.city)["passwords"]
