@@ -9,13 +9,17 @@ import typer
 from pbx.commands import LOOK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from rich.table import Table
+    from rich.console import Console
 
+    from pbx.commands.calls_table import CallsTable
     from pbx.records.queries import Wanted
     from pbx.settings import Settings
+
+    Tell = Callable[[Sequence[Mapping[str, Any]]], None]
 
 FOLLOW_SECONDS = 0.5
 
@@ -49,7 +53,9 @@ def register(app: typer.Typer) -> None:
         Verdict is the filter's word and its reason; wait is from the first queue to
         the operator; talk is in conversation. Results: connected, abandoned (left
         while waiting), left (hung up before the queue), released (a ghost), lost (we
-        failed: look into it!). A "?" marks a record known to be incomplete.
+        failed: look into it!). A "?" marks a record known to be incomplete, a "!" a
+        call under which Asterisk died. In a narrow terminal the call ids, and then the
+        date, give way; in a file or a pipe every column is there, whole.
 
         [bold]gerbang calls --since 6h[/bold]        the last six hours
         [bold]gerbang calls --follow[/bold]          each call as it closes
@@ -60,148 +66,83 @@ def register(app: typer.Typer) -> None:
         import asyncio
         from contextlib import suppress
 
+        from rich.console import Console
+
+        from pbx.commands.calls_table import CallsTable
         from pbx.records.queries import Wanted
         from pbx.settings import Settings
 
-        settings = Settings()
+        settings, console = Settings(), Console()
         zone = _zone(settings)
         wanted = Wanted(last, _since(since, zone), is_open)
-        with suppress(KeyboardInterrupt, BrokenPipeError):
-            asyncio.run(_show(settings, zone, wanted, as_json, numbers, follow))
+        room = console.width if console.is_terminal else None
+        table = None if as_json else CallsTable(zone, numbers, room)
+
+        def tell(records: Sequence[Mapping[str, Any]]) -> None:
+            _tell(records, table, console)
+
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_show(settings, wanted, tell, follow))
 
 
-async def _show(
-    settings: Settings,
-    zone: ZoneInfo,
-    wanted: Wanted,
-    as_json: bool,
-    numbers: bool,
-    follow: bool,
-) -> None:
+async def _show(settings: Settings, wanted: Wanted, tell: Tell, follow: bool) -> None:
     import asyncio
 
     from sqlalchemy.exc import SQLAlchemyError
 
-    from pbx.records.database import is_missing, open_engine
+    from pbx.records.database import explain, is_missing, open_engine
     from pbx.records.queries import changed_calls, last_calls, newest_cursor
 
     engine = None
     try:
         engine = open_engine(settings.database_url, writes=False)
         cursor = await newest_cursor(engine)
-        _tell(await last_calls(engine, wanted), zone, as_json, numbers)
+        tell(await last_calls(engine, wanted))
         while follow:
             await asyncio.sleep(FOLLOW_SECONDS)
             cursor, news = await changed_calls(engine, cursor, wanted)
             if news:
-                _tell(news, zone, as_json, numbers)
+                tell(news)
+    except BrokenPipeError:
+        raise  # who read us has seen enough; that is no fault of the store
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        if is_missing(error):
-            typer.echo(
-                "There are no records yet: no recorder has run here. Start one with "
-                "`gerbang run`.",
-                err=True,
-            )
-        else:
-            typer.echo(
-                f"The record store cannot be read: {str(error).splitlines()[0]}. "
-                "Check GERBANG_DATABASE_URL and `gerbang doctor`.",
-                err=True,
-            )
+        typer.echo(
+            "There are no records yet: no recorder has run here. Start one with "
+            "`gerbang run`."
+            if is_missing(error)
+            else f"The record store cannot be read: {explain(error)}. "
+            "`gerbang doctor` looks closer.",
+            err=True,
+        )
         raise typer.Exit(1) from error
     finally:
         if engine is not None:
             await engine.dispose()
 
 
-def _tell(records: Any, zone: ZoneInfo, as_json: bool, numbers: bool) -> None:
-    if as_json:
+def _tell(
+    records: Sequence[Mapping[str, Any]], table: CallsTable | None, console: Console
+) -> None:
+    """Without a table: one JSON object a line."""
+    if table is None:
         import json
 
         for record in records:
             print(json.dumps(record, ensure_ascii=False), flush=True)
         return
-    from rich.console import Console
-
-    Console().print(_table(records, zone, numbers))
-
-
-def _table(records: Any, zone: ZoneInfo, numbers: bool) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pbx.log import masked
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("began", "caller", "dialled", "verdict", "queue", "operator"):
-        table.add_column(head)
-    for head in ("wait", "talk"):
-        table.add_column(head, justify="right")
-    for head in ("result", "call id"):
-        table.add_column(head)
-    for record in records:
-        ani = record["ani"] or ""
-        cells = (
-            _local(record["started_at"], zone),
-            (ani if numbers else masked(ani)) or "withheld",
-            record["number"] or "",
-            _verdict(record),
-            record["queued"][-1]["queue"] if record["queued"] else "",
-            record["operator"] or "",
-            _seconds(record["wait_seconds"]),
-            _seconds(record["talk_seconds"]),
-            _result(record),
-            record["call_id"],
-        )
-        table.add_row(*map(escape, cells), style=_style(record))
-    return table
-
-
-def _verdict(record: dict[str, Any]) -> str:
-    if record["verdict"]:
-        return f"{record['verdict']['verdict']} ({record['verdict']['reason']})"
-    if record["rescued"]:
-        return f"rescued ({record['rescued']})"
-    return f"degraded ({record['degraded']})" if record["degraded"] else ""
-
-
-def _result(record: dict[str, Any]) -> str:
-    result = str(record["disposition"])
-    if record["state"] == "open":
-        result += " …"
-    if record["truncated"]:
-        result += " (Asterisk died)"
-    return result + (" ?" if record["incomplete"] else "")
-
-
-def _style(record: dict[str, Any]) -> str:
-    if record["disposition"] == "lost":
-        return "bold red"
-    if record["disposition"] == "abandoned" or record["incomplete"]:
-        return "yellow"
-    return "dim" if record["disposition"] == "released" else ""
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f} s"
-
-
-def _local(text: str, zone: ZoneInfo) -> str:
-    from datetime import datetime
-
-    at = datetime.fromisoformat(text).astimezone(zone)
-    return at.strftime("%d %b %H:%M:%S")
+    for text, style in table.rows(records):
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _zone(settings: Settings) -> ZoneInfo:
     """The city's time zone; a city file that cannot be read must not hide records."""
     from zoneinfo import ZoneInfo
 
-    from pbx.model.city import CityError, read_city
+    from pbx.model.city import read_city
 
     try:
         city = read_city(settings.city_file.read_text(), source=str(settings.city_file))
-    except (OSError, CityError):
+    except (OSError, ValueError):
         return ZoneInfo("Asia/Jakarta")
     return ZoneInfo(city.city.timezone)
 
@@ -215,7 +156,10 @@ def _since(text: str, zone: ZoneInfo) -> datetime | None:
     today = datetime.now(zone)
     if ago := re.fullmatch(r"(\d+)([mhd])", text):
         unit = {"m": "minutes", "h": "hours", "d": "days"}[ago[2]]
-        return today - timedelta(**{unit: int(ago[1])})
+        try:
+            return today - timedelta(**{unit: int(ago[1])})
+        except (OverflowError, ValueError):  # longer ago than there are years
+            return None
     if clock := re.fullmatch(r"(\d\d?):(\d\d)", text):
         hour, minute = int(clock[1]), int(clock[2])
         if hour < 24 and minute < 60:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +18,10 @@ from typer.testing import CliRunner
 
 from pbx.commands import calls
 from pbx.commands.calls import _since
+from pbx.commands.calls_table import CallsTable
+from pbx.records.database import open_engine
 from pbx.records.journal import Journal
+from pbx.records.queries import Wanted, last_calls
 from pbx.records.store import RecordStore
 
 REPLAY = Path(__file__).parents[2] / "replay"
@@ -28,7 +34,7 @@ calls.register(app)
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GERBANG_STATE", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "40")  # says nothing about a pipe
     return tmp_path
 
 
@@ -59,14 +65,90 @@ def test_the_table_tells_each_call(full: Path) -> None:
     lines = say("--last", "100").splitlines()
     assert len(lines) == 1 + 17
     assert re.search(
-        r"0812…890 +112 +pass \(key\) +darurat +101 +4\.0 s +2\.5 s +connected",
+        r"112 +0812…890 +pass \(key\) +connected +101 +darurat +4\.0 +2\.5 +kediri-1-",
         lines[1],
     )
     assert "22 Nov 03:41:04" in lines[1]  # city time, newest last
+    assert all(re.search(r"kediri-1-\d+\.\d+$", row) for row in lines[1:])
     text = "\n".join(lines)
     assert "rescued (intake-lost)" in text
     assert "081234567890" not in text
     assert "081234567890" in say("--numbers")
+
+
+def rows(state: Path, room: int | None) -> list[str]:
+    async def read() -> list[dict[str, Any]]:
+        url = f"sqlite+aiosqlite:///{state / 'records.sqlite3'}"
+        engine = open_engine(url, writes=False)
+        try:
+            return await last_calls(engine, Wanted(100, None, True))
+        finally:
+            await engine.dispose()
+
+    table = CallsTable(JAKARTA, False, room)
+    return [text for text, _ in table.rows(asyncio.run(read()))]
+
+
+@pytest.mark.parametrize(
+    ("room", "heads"),
+    [
+        (None, "began dialled caller verdict result oper. queue wait s talk s call id"),
+        (140, "began dialled caller verdict result oper. queue wait s talk s call id"),
+        (110, "began caller verdict result oper. wait s talk s call id"),
+        (90, "began caller verdict result oper. wait s talk s"),
+        (80, "clock caller verdict result oper. wait s talk s"),
+    ],
+)
+def test_no_cell_is_ever_cut_and_every_row_fits(
+    full: Path, room: int | None, heads: str
+) -> None:
+    shown = rows(full, room)
+    assert " ".join(shown[0].split()) == heads
+    assert max(map(len, shown)) <= (room or 1000)
+    assert any("rescued (intake-lost)" in row for row in shown)
+    assert ("22 Nov 2026" in shown) is (room == 80)
+
+
+def test_later_rows_keep_their_columns_and_tell_a_new_day() -> None:
+    record = {
+        "started_at": "2026-11-21T13:00:00.000Z",
+        "ani": "08\x1b[2J",
+        "number": None,
+        "verdict": None,
+        "rescued": None,
+        "degraded": "voice",
+        "state": "closed",
+        "disposition": "lost",
+        "truncated": True,
+        "incomplete": True,
+        "operator": None,
+        "queued": [],
+        "wait_seconds": None,
+        "talk_seconds": None,
+        "call_id": "k-1.1",
+    }
+    table = CallsTable(JAKARTA, True, 50)
+    assert len(list(table.rows([]))) == 1  # heads, once
+    told = list(table.rows([record, record]))
+    assert [style for _, style in told] == ["bold", "bold red", "bold red"]
+    assert told[0][0] == "21 Nov 2026"
+    assert re.fullmatch(r"20:00:00 +08·\[2J +degraded \(voice\) +lost ! \?", told[1][0])
+    later = record | {"started_at": "2026-11-21T17:00:00.000Z"}
+    assert [text[:8] for text, _ in table.rows([later])] == ["22 Nov 2", "00:00:00"]
+
+
+def test_who_reads_no_further_is_no_fault(full: Path) -> None:
+    """`gerbang calls --json | head -1`"""
+    code = "from pbx.__main__ import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "calls", "--json", "--last", "100"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_open_calls_only_when_asked(full: Path) -> None:
@@ -86,6 +168,7 @@ def test_since(full: Path) -> None:
     assert len(say("--json", "--since", "2026-11-22T04:15:05").splitlines()) == 5
     assert CliRunner().invoke(app, ["--since", "25:99"]).exit_code == 2
     assert CliRunner().invoke(app, ["--since", "soon"]).exit_code == 2
+    assert len(say("--json", "--since", "99999999999d").splitlines()) == 17
 
 
 def test_since_reads_clock_and_ago() -> None:
@@ -131,4 +214,6 @@ def test_a_broken_city_file_hides_no_records(
 ) -> None:
     (full / "city.toml").write_text("not a city")
     monkeypatch.setenv("GERBANG_CITY", str(full / "city.toml"))
+    assert "connected" in say()
+    (full / "city.toml").write_bytes(b"\xff\xfe")
     assert "connected" in say()
