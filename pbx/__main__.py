@@ -6,9 +6,12 @@ import importlib
 
 import typer
 
+from pbx.commands import EPILOG
+
 app = typer.Typer(
     name="gerbang",
     help="The gate between a city and its 112 operators.",
+    epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,

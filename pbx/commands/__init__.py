@@ -9,15 +9,11 @@ PROCESSES = "Processes: gerbang run and systemd start these; by hand, to watch o
 EPILOG = """The usual first five, the last four in a second terminal:
 
 [bold]gerbang run[/bold]               serve 112 until Ctrl-C; installs what is missing
-
 [bold]gerbang call --press 0[/bold]    one real call, told step by step
-
 [bold]gerbang calls[/bold]             the records of calls
-
 [bold]gerbang status[/bold]            processes, queues, operators, alarms
-
 [bold]gerbang doctor[/bold]            what is wrong here, and the cure
 
-Each command explains itself: gerbang COMMAND --help. How it all works: docs/README.md
+Each explains itself: gerbang COMMAND --help. How it all works: docs/README.md
 """
 """Stands below `gerbang --help`."""

@@ -59,6 +59,8 @@ def _named_in(function: ast.AST) -> Iterator[str]:
                     re.escape(str(p.value)) if isinstance(p, ast.Constant) else ".+"
                     for p in parts
                 )
+            case _:
+                pass
 
 
 def alarms_in_the_runbook() -> set[str]:
@@ -108,3 +110,13 @@ def test_commands_and_options_exist() -> None:
             assert name in known, f"{page.name}: gerbang {name}"
             for option in re.findall(r"(--[a-z-]+)", rest):
                 assert option in known[name] | {"--help"}, f"{page.name}: {name} {rest}"
+
+
+def test_every_help_text_teaches() -> None:
+    commands = getattr(typer.main.get_command(build()), "commands")  # noqa: B009
+    for name, command in commands.items():
+        assert f"[bold]gerbang {name}" in command.help, f"{name}: no example"
+        assert "Exit status" in command.help, f"{name}: no exit status"
+        assert command.hidden or command.rich_help_panel, f"{name}: in no panel"
+        shown = re.sub(r"\[/?bold\]", "", command.help)
+        assert max(map(len, shown.splitlines())) <= 78, f"{name}: wraps at 80 columns"
