@@ -53,9 +53,9 @@ def register(app: typer.Typer) -> None:
         Verdict is the filter's word and its reason; wait is from the first queue to
         the operator; talk is in conversation. Results: connected, abandoned (left
         while waiting), left (hung up before the queue), released (a ghost), lost (we
-        failed: look into it!). A "?" marks a record known to be incomplete, a "!" a
-        call under which Asterisk died. In a narrow terminal the call ids, and then the
-        date, give way; in a file or a pipe every column is there, whole.
+        failed: look into it!). A "?" marks a record known to be incomplete, a "!"
+        a call under which Asterisk died. In a narrow terminal the call ids, and then
+        the date, give way; in a file or a pipe every column is there, whole.
 
         [bold]gerbang calls --since 6h[/bold]        the last six hours
         [bold]gerbang calls --follow[/bold]          each call as it closes
