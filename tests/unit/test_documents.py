@@ -120,3 +120,14 @@ def test_every_help_text_teaches() -> None:
         assert command.hidden or command.rich_help_panel, f"{name}: in no panel"
         shown = re.sub(r"\[/?bold\]", "", command.help)
         assert max(map(len, shown.splitlines())) <= 78, f"{name}: wraps at 80 columns"
+
+
+def test_the_walkthrough_quotes_what_is_there() -> None:
+    page = (PROJECT / "docs" / "walkthrough.md").read_text()
+    plan = (PROJECT / "asterisk-config/rendered/extensions.conf").read_text()
+    quoted = re.findall(r"^(?:exten =>| same =>|\[).*$", page, re.M)
+    assert len(quoted) > 20
+    assert [line for line in quoted if line not in plan.splitlines()] == []
+    call = (PROJECT / "tests/replay/key-connected/journal.jsonl").read_text()
+    for event, told in re.findall(r"^\| 0.* \| `([A-Z]+)` \| `([^`…]+)", page, re.M):
+        assert told in call, event
