@@ -102,7 +102,7 @@ class CallsTable:
 
     def _number(self, record: Record) -> str:
         ani = _printable(record["ani"])
-        return (ani if self.with_numbers else masked(ani)) or "withheld"
+        return (ani if self.with_numbers else masked(ani)) or "no number"
 
 
 def verdict(record: Record) -> str:

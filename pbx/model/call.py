@@ -170,7 +170,7 @@ class Call:
     number: str | None = None
     """The number dialled."""
     ani: str | None = None
-    """The caller's number as the network asserts it; empty if withheld."""
+    """The caller's number as the network asserts it, also if withheld; empty: none."""
     presentation: str | None = None
     flow: str | None = None
     started_at: datetime

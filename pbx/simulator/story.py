@@ -103,9 +103,11 @@ class Story:
         match fact:
             case Offered(number=number, flow=flow, presentation=presentation):
                 self.is_offered = True
-                shown = (
-                    "" if presentation.startswith("allowed") else ", number withheld"
-                )
+                shown = ""
+                if presentation == "unavailable":
+                    shown = ", without a number"
+                elif not presentation.startswith("allowed"):
+                    shown = ", number withheld"
                 return f"offered: {number} was dialled{shown}; flow {flow}"
             case PromptHeard(name=name, heard_ms=heard, ended=ended):
                 how = _PROMPT_ENDS.get(ended, ended)

@@ -42,6 +42,10 @@ def fact(name: str, extra: str) -> bytes:
         (line("CHAN_START", TRUNK), "INVITE arrived"),
         (fact("OFFERED", "number=112&flow=f&presentation=allowed"), "112 was dialled;"),
         (fact("OFFERED", "number=112&flow=f&presentation=prohib"), "number withheld"),
+        (
+            fact("OFFERED", "number=1&flow=f&presentation=unavailable"),
+            "without a number",
+        ),
         (line("ANSWER", TRUNK), "answered by the system"),
         (
             fact("PROMPT", "name=greeting&at_ms=0&heard_ms=1340&ended=key"),
