@@ -23,6 +23,11 @@ _ASTERISK = re.compile(
 )
 """main/logger.c: `[time] WARNING[thread][C-call]: file.c:12 function: text`."""
 
+_QUIET = frozenset({"notice", "verbose", "debug", "dtmf"})
+_CHATTER = ("PBX UUID: ", "Could not find option ")
+"""What Asterisk says at each start before its logger works: main/asterisk.c, and
+main/config_options.c of a default that needs no setting."""
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -61,6 +66,18 @@ def shown(process: str, raw: str, style: Style, now: datetime) -> str:
             f"\n         {_printable(line)}" for line in str(traceback).splitlines()
         )
     return row
+
+
+def is_chatter(process: str, raw: str) -> bool:
+    """Whether people need not see this line: Asterisk's below WARNING.
+
+    It stands in Asterisk's own log, and in `--log json`. A line of another form is
+    shown: it may be a dying program's last word.
+    """
+    if process != "asterisk":
+        return False
+    told = _ASTERISK.match(raw)
+    return told["level"].lower() in _QUIET if told else raw.startswith(_CHATTER)
 
 
 def _parse(raw: str) -> dict[str, Any] | None:

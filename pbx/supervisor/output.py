@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 
 from pbx.log import JsonFormatter
-from pbx.supervisor.lines import Style, shown
+from pbx.supervisor.lines import Style, is_chatter, shown
 from pbx.supervisor.printer import Printer
 
 OURSELVES = "gerbang"
@@ -26,6 +26,8 @@ class Output(logging.Handler):
         """Show one line of a process's output. Never raises, never waits."""
         if self._printer.is_full:
             self._printer.count_lost()  # a flood costs no parsing
+            return
+        if not self._style.as_json and is_chatter(process, raw):
             return
         try:
             self._printer.say(shown(process, raw, self._style, datetime.now(UTC)))

@@ -24,8 +24,9 @@ from pbx.settings import PROJECT, Settings
 from pbx.status import Status
 from pbx.supervisor import ports, preflight, strays
 from pbx.supervisor.flood import BURST_LINES, LINES_A_SECOND, Flood
-from pbx.supervisor.lines import Style, shown
+from pbx.supervisor.lines import Style, is_chatter, shown
 from pbx.supervisor.notify import NotifySocket
+from pbx.supervisor.output import Output
 from pbx.supervisor.printer import MOST_WAITING, Printer
 from pbx.supervisor.strays import AlreadyRunning, Identity, identify, only_supervisor
 from pbx.supervisor.watch import State, Watch
@@ -226,6 +227,39 @@ def test_asterisks_lines_lose_their_own_clock_and_keep_their_level() -> None:
     )
     told = json.loads(shown("asterisk", raw, Style(as_json=True), NOW))
     assert (told["level"], told["process"]) == ("warning", "asterisk")
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_hidden"),
+    [
+        ("PBX UUID: 91c4eca3-e5d3-4d70-8d72-27a6dd91b55b", True),
+        ("Could not find option 'minimum_size' with type 'threadpool'", True),
+        ("[2026-11-21 20:53:23.569 +0000] NOTICE[2]: loader.c:2 x: 73 modules", True),
+        ("[2026-11-21 20:53:23.569 +0000] WARNING[2]: chan.c:12 go: lost it", False),
+        ("[2026-11-21 20:53:23.569 +0000] ERROR[17][C-0000002a]: a.c:1 b: c", False),
+        ("Asterisk Ready.", False),
+        ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", False),
+        ("*** stack smashing detected ***", False),
+    ],
+)
+def test_of_asterisks_own_words_people_see_those_that_matter(
+    raw: str, is_hidden: bool
+) -> None:
+    assert is_chatter("asterisk", raw) is is_hidden
+    assert not is_chatter("intake-0", raw)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_raw_output_keeps_what_people_need_not_see(as_json: bool) -> None:
+    read, write = os.pipe()
+    printer = Printer(write)
+    output = Output(printer, Style(as_json=as_json))
+    output.line("asterisk", "PBX UUID: 91c4eca3")
+    output.line("asterisk", "Asterisk Ready.")
+    printer.close()
+    os.close(write)
+    with os.fdopen(read) as told:
+        assert len(told.readlines()) == (2 if as_json else 1)
 
 
 @pytest.mark.parametrize("at", [7, None, "yesterday", "2026-11-21T01:00:00"])
