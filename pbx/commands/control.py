@@ -27,12 +27,11 @@ def register(app: typer.Typer) -> None:
 
         from pbx import log
         from pbx.control.process import run
-        from pbx.model.city import CityError
         from pbx.settings import Settings
 
         log.configure("control")
         try:
             uvloop.run(run(Settings()))
-        except (CityError, OSError) as error:
+        except (ValueError, OSError) as error:  # no city, or no text at all
             typer.echo(f"gerbang control: {error}", err=True)
             raise typer.Exit(1) from error

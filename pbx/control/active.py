@@ -7,8 +7,8 @@ import logging
 from dataclasses import dataclass
 
 from pbx.ami import Login
-from pbx.model.city import City, CityError, read_city
-from pbx.settings import Settings
+from pbx.model.city import City, read_city
+from pbx.settings import Settings, active_city_file
 
 _log = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ USER = "control"
 class ActiveCity:
     """The rendered city if there is one, else the declared one.
 
-    `read` raises OSError or CityError only while no city was ever read; a bad file
-    never replaces a good one.
+    `read` raises OSError or ValueError (a CityError, or no text at all) only while no
+    city was ever read; a bad file never replaces a good one.
     """
 
     settings: Settings
@@ -29,14 +29,13 @@ class ActiveCity:
 
     def read(self) -> City:
         """The city of now; the file is read only when it changed."""
-        rendered = self.settings.asterisk_home / "current" / "city.toml"
-        path = rendered if rendered.exists() else self.settings.city_file
+        path = active_city_file(self.settings)
         try:
             stamp = (str(path.resolve()), path.stat().st_mtime_ns)
             if self._city is None or stamp != self._stamp:
                 self._city = read_city(path.read_text(), source=str(path))
                 self._stamp = stamp
-        except (OSError, CityError) as error:
+        except (OSError, ValueError) as error:
             if self._city is None:
                 raise
             _log.warning("city not read again, keeping the last: %s", error)

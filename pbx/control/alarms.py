@@ -6,10 +6,11 @@ again within a second is no news.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pbx.ami import Member
 from pbx.control.room import Mood, Room, ladder, mood
 from pbx.model.city import City
 from pbx.status import Status
@@ -102,13 +103,28 @@ def _operators(room: Room, city: City) -> Iterator[Condition]:
         members = [m for rung in rungs for m in room.members_of(rung)]
         if any(m.is_reachable and not m.is_paused for m in members):
             continue
-        yield Condition(
-            f"no-operator-{queue}",
-            f"nobody can answer the queue {queue}: of {len(members)} phones "
-            f"({', '.join(rungs)}) each is unregistered or paused. Callers wait. "
-            "Have an operator register, or end a pause",
-            5,
+        yield Condition(f"no-operator-{queue}", _nobody(queue, rungs, members, city), 5)
+
+
+def _nobody(
+    queue: str, rungs: Sequence[str], members: Sequence[Member], city: City
+) -> str:
+    """Why nobody can answer, in words for a duty officer and for a first visitor."""
+    paused = sorted({m.interface.partition("/")[2] for m in members if m.is_reachable})
+    known = " and ".join(rungs)
+    if paused:
+        return (
+            f"nobody can answer the queue {queue}: of the phones in {known} only "
+            f"{', '.join(paused)} are registered, and paused. Callers wait. End a "
+            "pause, or have another operator register"
         )
+    phone = city.queue(queue).members[0]
+    return (
+        f"no operator's phone is registered yet for the queue {queue} (in {known}). "
+        "Who calls now is greeted, then waits until one is. Register a phone: `gerbang "
+        f"render --phone {phone}` prints its settings. To try 112 without one: "
+        "`gerbang call` brings a stand-in operator"
+    )
 
 
 def _stuck_queues(room: Room, city: City, pulse: Pulse) -> Iterator[Condition]:

@@ -61,7 +61,7 @@ class Control:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        """Wire the parts; raises CityError or OSError where there is no city."""
+        """Wire the parts; raises ValueError or OSError where there is no city."""
         self.active = ActiveCity(self.settings)
         self.status = Status(self.settings.run, "control")
         self.board = Board(self.status)
@@ -195,7 +195,7 @@ class Control:
 async def run(settings: Settings) -> None:
     """Run the control room until SIGTERM or SIGINT.
 
-    Raises CityError or OSError if there is no city to read at the start.
+    Raises ValueError (a CityError) or OSError if there is no city to read at the start.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

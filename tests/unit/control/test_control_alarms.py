@@ -43,19 +43,22 @@ def test_no_link(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    "others",
+    ("others", "why"),
     [
-        (),
-        (member("101", state=DeviceState.UNAVAILABLE),),
-        (member("101", is_paused=True), member("103", "cadangan", is_paused=True)),
+        ((), "`gerbang render --phone 101`"),
+        ((member("101", state=DeviceState.UNAVAILABLE),), "phone is registered yet"),
+        (
+            (member("101", is_paused=True), member("103", "cadangan", is_paused=True)),
+            "only 101, 103 are registered, and paused",
+        ),
     ],
 )
-def test_nobody_can_answer(others: tuple[object, ...]) -> None:
+def test_nobody_can_answer(others: tuple[object, ...], why: str) -> None:
     room = Room()
     room.apply(snapshot(members=others), 0)
     told = names(room)
     assert set(told) == {"no-operator-darurat"}
-    assert "register" in told["no-operator-darurat"].sentence
+    assert why in told["no-operator-darurat"].sentence
 
 
 def test_the_overflow_queue_can_answer_too() -> None:
