@@ -25,24 +25,30 @@ def register(app: typer.Typer) -> None:
         """Check a city file; changes nothing and disturbs no call.
 
         Every fault is told with file, line and cure: misspelt, missing, or what
-        could lose a caller. Then a throw-away Asterisk boots on exactly what
-        [bold]gerbang render[/bold] would write, on free ports, and must not say one
-        WARNING or ERROR.
+        could lose a caller. Every way through a flow must end at a human, in time,
+        with the prompts as long as they are. Then a throw-away Asterisk boots on
+        exactly what [bold]gerbang render[/bold] would write, on free ports, and must
+        not say one WARNING or ERROR.
 
         [bold]gerbang check[/bold]              after every change of the city file
         [bold]gerbang check draft.toml[/bold]   of another file
 
         Exit status 0: good. 1: at least one fault.
         """
-        from pbx.asterisk.check import static_faults
-        from pbx.commands.city_file import fail, load_city, try_out, unmade_prompts
+        from pbx.commands.city_file import (
+            lint,
+            load_city,
+            load_text,
+            try_out,
+            unmade_prompts,
+        )
         from pbx.settings import Settings
 
         settings = Settings()
         path = file or settings.city_file
-        city = load_city(path)
-        if faults := static_faults(city):
-            fail(*(f"{path}: {fault}" for fault in faults))
+        text = load_text(path)
+        city = load_city(path, text)
+        lint(path, text, city, settings)
         how = "read only"
         if boot:
             how = f"booted without a warning in {try_out(path, city, settings):.1f} s"

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pbx.model.city import City
+    from pbx.model.faults import Fault
     from pbx.settings import Settings
 
 
@@ -18,6 +21,17 @@ def fail(*lines: str) -> NoReturn:
     for line in lines:
         typer.echo(line, err=True)
     raise typer.Exit(1)
+
+
+def lint(path: Path, text: str, city: City, settings: Settings) -> None:
+    """What can be found without an Asterisk; ends the command on any fault."""
+    from pbx.asterisk.check import static_faults
+    from pbx.model.city import CityError
+
+    wrong = CityError(str(path), list(flow_faults(text, city, settings)))
+    faults = [f"{path}: {fault}" for fault in static_faults(city)] + wrong.lines()
+    if faults:
+        fail(*faults, f"{len(faults)} fault(s); nothing was changed")
 
 
 def load_text(path: Path) -> str:
@@ -52,22 +66,61 @@ def try_out(path: Path, city: City, settings: Settings) -> float:
     from rich.console import Console
 
     from pbx.asterisk.check import try_city
+    from pbx.asterisk.releases import ReleaseError
     from pbx.asterisk.run import NotInstalled, find_root, service_user
 
     try:
         root, user = find_root(settings), service_user()
+        with Console(stderr=True).status("checking") as shown:
+            trial = asyncio.run(
+                try_city(city, root, settings.sounds, user=user, on_step=shown.update)
+            )
     except NotInstalled as error:
         fail(str(error))
-    with Console(stderr=True).status("checking") as shown:
-        trial = asyncio.run(
-            try_city(city, root, settings.sounds, user=user, on_step=shown.update)
-        )
+    except (ReleaseError, OSError) as error:  # such as a full disk under TMPDIR
+        fail(f"{path}: cannot be tried on a throw-away Asterisk: {error}")
     if trial.faults:
         fail(
             *(f"{path}: {fault}" for fault in trial.faults),
             f"{len(trial.faults)} fault(s); nothing was changed",
         )
     return trial.seconds
+
+
+def flow_faults(text: str, city: City, settings: Settings) -> Iterator[Fault]:
+    """Flows that could keep a caller from an operator.
+
+    `text` is what the city was read from. Flows are walked through with the prompts as
+    they lie ready; one not made yet counts 0 s.
+    """
+    from ivr.check import problems
+    from ivr.flow import filter_0
+    from pbx.model.faults import Fault, line_of
+
+    def prompt(name: str) -> tuple[str, float]:
+        path = settings.sounds / city.city.language / f"{name}.wav"
+        return name, _seconds_of(path)
+
+    for name, flow in city.flows.items():
+        steps = filter_0(
+            prompt(flow.greeting),
+            prompt(flow.second_prompt),
+            flow.wait_seconds,
+            flow.second_wait_seconds,
+        )
+        line = line_of(text, ["flows", name, "deadline_seconds"])
+        for problem in problems(steps, flow.deadline_seconds):
+            yield Fault(f"flows.{name}", problem, line)
+
+
+def _seconds_of(path: Path) -> float:
+    import wave
+
+    try:
+        with wave.open(str(path), "rb") as file:
+            return file.getnframes() / file.getframerate()
+    except (OSError, EOFError, wave.Error):
+        return 0.0
 
 
 def unmade_prompts(city: City, settings: Settings) -> list[str]:

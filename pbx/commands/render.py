@@ -70,17 +70,15 @@ def register(app: typer.Typer) -> None:
 
 def _render(settings: Settings, *, boot: bool) -> Activated:
     from pbx.asterisk.activate import activate
-    from pbx.asterisk.check import static_faults
     from pbx.asterisk.releases import ReleaseError
     from pbx.asterisk.run import NotInstalled, service_user
     from pbx.asterisk.secrets import SecretsError
-    from pbx.commands.city_file import fail, load_city, load_text, try_out
+    from pbx.commands.city_file import fail, lint, load_city, load_text, try_out
 
     path = settings.city_file
     text = load_text(path)  # once: what is checked is what goes in force
     city = load_city(path, text)
-    if faults := static_faults(city):
-        fail(*(f"{path}: {fault}" for fault in faults))
+    lint(path, text, city, settings)
     if boot:
         try_out(path, city, settings)
     if stranded := asyncio.run(_stranded(settings, city)):

@@ -1,0 +1,92 @@
+"""`gerbang check` and `render` on wrong cities and bad machines: sentences only."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from pbx.__main__ import build
+from pbx.settings import PROJECT
+
+CITY = PROJECT / "asterisk-config" / "city.toml"
+GERBANG = build()
+
+
+def gerbang(*words: str) -> Result:
+    return CliRunner().invoke(GERBANG, list(words))
+
+
+@pytest.fixture
+def city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "city.toml"
+    path.write_text(CITY.read_text())
+    monkeypatch.setenv("GERBANG_CITY", str(path))
+    monkeypatch.setenv("GERBANG_STATE", str(tmp_path / "state"))
+    return path
+
+
+def record(path: Path, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(int(seconds * 8000) * 2))
+
+
+def test_prompts_too_long_for_the_deadline_are_a_fault(
+    city: Path, tmp_path: Path
+) -> None:
+    assert gerbang("check", "--no-boot").exit_code == 0
+    folder = tmp_path / "state" / "sounds" / "id"
+    record(folder / "greeting.wav", 30.0)
+    (folder / "second-chance.wav").write_bytes(b"RIFF, and no more")
+    line = city.read_text().splitlines().index("deadline_seconds = 40") + 1
+    for command in (("check", "--no-boot"), ("render", "--no-boot")):
+        done = gerbang(*command)
+        assert done.exit_code == 1
+        assert f"{city}:{line}: flows.filter0: takes up to 43.0 s" in done.output
+        assert "raise deadline_seconds" in done.output
+    assert not (tmp_path / "state" / "asterisk" / "current").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\xff\xfe", "cannot be read"),
+        (b"[city\n", "1: not TOML"),
+        (b"[city]\nname = 'x'\n", "must be declared"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "render"])
+def test_a_wrong_file_is_a_sentence(
+    city: Path, text: bytes, said: str, command: str
+) -> None:
+    city.write_bytes(text)
+    done = gerbang(command)
+    assert done.exit_code == 1
+    assert f"{city}:" in done.output
+    assert said in done.output
+
+
+def test_a_file_that_is_not_there(city: Path) -> None:
+    city.unlink()
+    done = gerbang("check")
+    assert (done.exit_code, "No such file" in done.output) == (1, True)
+
+
+def test_no_room_for_the_trial_is_a_sentence(
+    city: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "/tmp/gerbang-check-x")
+
+    monkeypatch.setattr("pbx.asterisk.check.tempfile.TemporaryDirectory", full)
+    done = gerbang("check")
+    assert done.exit_code == 1
+    assert "cannot be tried on a throw-away Asterisk" in done.output
+    assert "No space left" in done.output
