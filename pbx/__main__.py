@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import sys
 
 import typer
 
@@ -42,9 +44,26 @@ def build() -> typer.Typer:
     return app
 
 
+_CURES = {
+    errno.ENOSPC: "make room there, or set GERBANG_STATE, GERBANG_CACHE or TMPDIR to a "
+    "larger disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.EROFS: "remount it for writing, or set GERBANG_STATE to another place",
+    errno.EACCES: "run as its owner, or set GERBANG_STATE to a place you may write",
+    errno.EPERM: "run as its owner, or set GERBANG_STATE to a place you may write",
+}
+
+
 def main() -> None:
-    """Run `gerbang`."""
-    build()()
+    """Run `gerbang`. What the machine refuses, where no command foresaw it, ends in a
+    sentence; only a fault of ours ends in a traceback."""
+    try:
+        build()()
+    except OSError as error:
+        cure = _CURES.get(error.errno or 0, "`gerbang doctor` looks closer")
+        place = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or repr(error)
+        sys.exit(f"gerbang {' '.join(sys.argv[1:2])}: {place}{reason}; {cure}")
 
 
 if __name__ == "__main__":

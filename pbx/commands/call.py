@@ -117,15 +117,13 @@ def _place(plan: Plan, as_json: bool) -> int:
     settings = Settings()
     console = Console(stderr=as_json)
     try:
-        city = read_city(settings.city_file.read_text(), source=str(settings.city_file))
+        city = read_city(_text_of(settings.city_file), source=str(settings.city_file))
         outcome = asyncio.run(_rehearse(settings, city, plan, as_json))
     except KeyboardInterrupt:
         console.print("hung up; everything that was started has ended")
         return INTERRUPTED
-    except OSError as error:
-        console.print(f"{error}; GERBANG_CITY names the city file", style="red")
-        return NOT_PLACED
     except (
+        OSError,
         AsteriskError,
         CarrierError,
         CityError,
@@ -135,11 +133,20 @@ def _place(plan: Plan, as_json: bool) -> int:
         VoiceError,
         ValueError,
     ) as error:
-        console.print(f"gerbang call: {error}", style="red", markup=False)
+        console.print(
+            f"gerbang call: {error}", style="red", markup=False, soft_wrap=True
+        )
         return NOT_PLACED
     if as_json:
         _print_json(outcome)
     return 0 if outcome.is_as_expected else FAILED
+
+
+def _text_of(city_file: Path) -> str:
+    try:
+        return city_file.read_text()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{error}; GERBANG_CITY names the city file") from error
 
 
 async def _rehearse(
