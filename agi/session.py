@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from agi import protocol
+from agi.deadline import Deadline
 from agi.doorkeeper import Doorkeeper
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,19 @@ class Session(asyncio.Protocol):
     `on_violation(what)` when the peer does not speak AGI.
     """
 
+    __slots__ = (
+        "_core",
+        "_deadline",
+        "_door",
+        "_end",
+        "_loop",
+        "_on_request",
+        "_on_violation",
+        "_reply",
+        "_transport",
+        "on_end",
+    )
+
     def __init__(
         self,
         door: Doorkeeper,
@@ -41,6 +55,8 @@ class Session(asyncio.Protocol):
         self._on_request = on_request
         self._on_violation = on_violation
         self._core = protocol.Connection()
+        self._loop = asyncio.get_running_loop()
+        self._deadline = Deadline(self._loop, self._no_reply)
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[protocol.Reply] | None = None
         self._end: SessionEndedError | SessionBrokenError | None = None
@@ -68,21 +84,22 @@ class Session(asyncio.Protocol):
             raise self._end
         assert self._transport is not None  # noqa: S101 - connected, since not ended
         line = self._core.send(*words)
-        self._reply = asyncio.get_running_loop().create_future()
+        self._reply = self._loop.create_future()
         self._transport.write(line)
         return self._reply
 
     async def finish(
         self, reply: asyncio.Future[protocol.Reply], deadline_seconds: float
     ) -> protocol.Reply:
-        """Wait for a command begun; the same errors as `command`."""
+        """Wait for a command begun; the same errors as `command`.
+
+        Cancelling it gives up the reply, not the session.
+        """
+        self._deadline.set(deadline_seconds)
         try:
-            async with asyncio.timeout(deadline_seconds):
-                return await asyncio.shield(reply)
-        except TimeoutError as error:
-            self._over(SessionBrokenError(f"no reply within {deadline_seconds:g} s"))
-            self.abort()
-            raise self._end or SessionBrokenError("no reply") from error
+            return await reply
+        finally:
+            self._deadline.clear()
 
     def close(self) -> None:
         """Close politely: what was written still goes out. The dialplan goes on."""
@@ -122,18 +139,21 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever closed it."""
-        self._door.forget(self)
         self._core.receive_eof()
         self._over(SessionEndedError("Asterisk closed the session"))
 
+    def _no_reply(self, seconds: float) -> None:
+        self._over(SessionBrokenError(f"no reply within {seconds:g} s"))
+        self.abort()
+
     def _obey(self, event: protocol.Event) -> None:
         match event:
-            case protocol.Request():
-                self._door.forget(self)
-                self._on_request(self, event)
             case protocol.Reply():
                 if self._reply is not None and not self._reply.done():
                     self._reply.set_result(event)
+            case protocol.Request():
+                self._door.forget(self)
+                self._on_request(self, event)
             case protocol.HungUp():
                 self._told_of_end()
             case protocol.Closed():
@@ -147,6 +167,7 @@ class Session(asyncio.Protocol):
         if self._end is not None:
             return
         self._end = error
+        self._deadline.close()
         self._door.forget(self)
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,40 @@ def test_headers_may_come_byte_by_byte() -> None:
     assert connection.state is State.IDLE
 
 
+_ODD_LINES = st.sampled_from(
+    [b"", b"HANGUP", b"agi_dnid: 110", b"agi_x:y", b"agi_x:  \r\r", b"x", b"\xc3", b":"]
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10), _ODD_LINES), max_size=3),
+    st.lists(st.integers(0, 400), max_size=5),
+)
+def test_how_the_bytes_are_cut_does_not_matter(
+    inserted: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
+    """Asterisk sends the opening line by line; TCP joins and cuts as it likes."""
+    lines = headers().split(b"\n")
+    for at, line in inserted:
+        lines.insert(at, line)
+    data = b"\n".join(lines)
+    whole, pieces = Connection(), Connection()
+    edges = [0, *sorted(cuts), len(data)]
+    events: list[Event] = []
+    for begin, end in pairwise(edges):
+        events += pieces.receive(data[begin:end])
+    assert events == whole.receive(data)
+    assert pieces.state is whole.state
+
+
+def test_a_hangup_may_come_with_the_opening() -> None:
+    connection = Connection()
+    request, hung_up = connection.receive(headers() + b"HANGUP\n")
+    assert isinstance(request, Request)
+    assert hung_up == HungUp()
+    assert connection.send("NOOP") == b"NOOP\n"
+
+
 def test_bad_utf_8_is_replaced() -> None:
     data = headers().replace(
         b"agi_calleridname: unknown", b"agi_calleridname: \xff\xfe"
@@ -89,6 +125,12 @@ def test_carriage_returns_are_tolerated() -> None:
         b"agi_" + b"x" * MAX_LINE_BYTES + b": 1\n",
         b"".join(b"agi_%d: 1\n" % i for i in range(MAX_HEADERS + 1)),
         b"".join(b"agi_%d: %s\n" % (i, b"x" * 4000) for i in range(9)),
+        headers()[:-1] + b"agi_" + b"x" * MAX_LINE_BYTES + b": 1\n\n",
+        headers()[:-1] + b"agi_x: " + b"\xc3\xa9" * (MAX_LINE_BYTES // 2) + b"\n\n",
+        headers()[:-1] + b"agi_dnid: 110\n\n",
+        headers()[:-1] + b"".join(b"agi_%d: 1\n" % i for i in range(MAX_HEADERS)),
+        headers()[:-1] + b"agi_x: %s\n" % (b"x" * 4000) * 9 + b"\n",
+        headers()[:-1] + b"Host: x\n\n",
     ],
 )
 def test_what_is_no_agi_request_is_a_violation(data: bytes) -> None:
@@ -165,6 +207,21 @@ def test_a_reply_to_nothing_is_a_violation() -> None:
     assert isinstance(event, Violation)
 
 
+@pytest.mark.parametrize("at", range(len(b"200 result=1\n")))
+def test_a_reply_may_come_in_two_pieces(at: int) -> None:
+    connection, data = waiting(), b"200 result=1\n"
+    events = connection.receive(data[:at]) + connection.receive(data[at:])
+    assert events == [Reply(200, "1")]
+    assert connection.state is State.IDLE
+
+
+def test_an_ordinary_reply_to_nothing_is_a_violation_too() -> None:
+    connection = waiting()
+    assert connection.receive(b"200 result=0\n") == [Reply(200, "0")]
+    (event,) = connection.receive(b"200 result=0\n")
+    assert isinstance(event, Violation)
+
+
 def test_a_second_reply_is_a_violation() -> None:
     events = waiting().receive(b"200 result=1\n200 result=1\n")
     assert isinstance(events[0], Reply)
@@ -206,10 +263,13 @@ def test_only_one_command_at_a_time() -> None:
         Connection().send("NOOP")
 
 
-@pytest.mark.parametrize("bad", ["a\nb", "a\rb", "a\0b", "a\x7fb"])
-def test_control_characters_are_refused(bad: str) -> None:
-    with pytest.raises(MisuseError, match="control character"):
-        command_line("SET VARIABLE", "NAME", bad)
+@pytest.mark.parametrize("code", [*range(32), 127])
+def test_control_characters_are_refused(code: int) -> None:
+    for bad in (f"a{chr(code)}b", chr(code), f"\u00a0{chr(code)}"):
+        with pytest.raises(MisuseError, match="control character"):
+            command_line("SET VARIABLE", "NAME", bad)
+        with pytest.raises(MisuseError, match="control character"):
+            command_line(bad)
 
 
 def test_a_refused_command_leaves_the_connection_usable() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -39,6 +40,47 @@ async def test_a_command_without_reply_breaks_the_session() -> None:
         await reader.readline()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await reader.readexactly(1)
+
+
+async def test_every_command_has_a_deadline_of_its_own() -> None:
+    async with open_port() as port:
+        session, (reader, writer) = await open_session(port)
+        command = asyncio.create_task(session.command("NOOP", deadline_seconds=5))
+        await reader.readline()
+        writer.write(b"200 result=1\n")
+        await command
+        began = time.monotonic()
+        with pytest.raises(SessionBrokenError, match="no reply within 0.05 s"):
+            await session.command("NOOP", deadline_seconds=0.05)
+        assert time.monotonic() - began < 1
+
+
+async def test_the_deadline_is_the_last_commands_not_the_first_ones() -> None:
+    async with open_port() as port:
+        session, (reader, writer) = await open_session(port)
+        command = asyncio.create_task(session.command("NOOP", deadline_seconds=0.05))
+        await reader.readline()
+        writer.write(b"200 result=1\n")
+        await command
+        began = time.monotonic()
+        with pytest.raises(SessionBrokenError, match="no reply within 0.2 s"):
+            await session.command("NOOP", deadline_seconds=0.2)
+        assert time.monotonic() - began > 0.19
+
+
+async def test_a_reply_nobody_waits_for_yet_has_no_deadline() -> None:
+    """AudioSocket lasts as long as the caller is heard."""
+    async with open_port() as port:
+        session, (reader, writer) = await open_session(port)
+        command = asyncio.create_task(session.command("NOOP", deadline_seconds=0.05))
+        await reader.readline()
+        writer.write(b"200 result=1\n")
+        await command
+        reply = session.begin("EXEC", "AudioSocket")
+        await asyncio.sleep(0.15)
+        assert not session.is_over
+        writer.write(b"200 result=0\n")
+        assert await session.finish(reply, 1) == Reply(200, "0")
 
 
 async def test_garbage_in_reply_breaks_the_session() -> None:
