@@ -31,6 +31,8 @@ class Status:
     process: str
     figures: dict[str, Any] = field(default_factory=dict)
     alarms: dict[str, dict[str, str]] = field(default_factory=dict)
+    _is_failing: bool = False
+    """The last write failed; said once, for it is tried again each second."""
 
     def raise_alarm(self, name: str, sentence: str) -> None:
         """Raise `name` unless it stands already; the sentence says what to do."""
@@ -65,8 +67,11 @@ class Status:
             self.directory.mkdir(parents=True, exist_ok=True)
             scratch.write_text(text)
             scratch.replace(path)
+            self._is_failing = False
         except OSError as error:
-            _log.warning("status not written: %s", error)
+            if not self._is_failing:
+                _log.warning("status not written, until its place allows it: %s", error)
+            self._is_failing = True
             with suppress(OSError):
                 scratch.unlink(missing_ok=True)
 
@@ -74,5 +79,7 @@ class Status:
 def read_all(directory: Path) -> Iterator[dict[str, Any]]:
     """Every process's last word, sorted by name; unreadable files are passed over."""
     for path in sorted(directory.glob("*.status.json")):
-        with suppress(OSError, json.JSONDecodeError):
-            yield json.loads(path.read_text())
+        with suppress(OSError, ValueError):
+            told = json.loads(path.read_text())
+            if isinstance(told, dict):
+                yield told
