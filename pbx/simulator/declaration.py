@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -12,6 +13,9 @@ from typing import Any
 
 Declaration = dict[str, Any]
 """A city file as `tomllib` reads it."""
+
+
+_taken = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,9 @@ class Neighbourhood:
     prefix: str
 
     @classmethod
-    def own(cls, *, offset: int = 0) -> Neighbourhood:
-        """This process's; `offset` gives further ones."""
-        place = os.getpid() + offset * 7919
+    def own(cls) -> Neighbourhood:
+        """A new one at each call, so that cities of one process do not meet either."""
+        place = os.getpid() + next(_taken) * 7919
         return cls(f"127.{16 + place // 250 % 200}.{1 + place % 250}")
 
     @property

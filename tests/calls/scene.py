@@ -10,24 +10,22 @@ from datetime import datetime
 from typing import Any
 
 from pbx import status
-from pbx.simulator.declaration import Declaration, Neighbourhood
+from pbx.simulator.declaration import Declaration
 from pbx.simulator.script import Press, Script, Silence
 from pbx.simulator.trial import TrialCall, TrialCity, TrialError
 from tests.calls.records import Record, settled
 
 _number = itertools.count(81230000001)
-_place = itertools.count(1)
 
 
 def own_city(**options: Any) -> TrialCity:
-    """A city at addresses of its own, whose operators are free again at once."""
+    """A city whose operators are free again at once."""
 
     def no_wrapup(declared: Declaration) -> None:
         for queue in declared["queues"]:
             queue["wrapup_seconds"] = 0
 
-    place = Neighbourhood.own(offset=next(_place))
-    return TrialCity(change=no_wrapup, place=place, **options)
+    return TrialCity(change=no_wrapup, **options)
 
 
 @dataclass
