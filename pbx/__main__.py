@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import sys
+from collections.abc import Iterable, Sequence
 
 import typer
 
@@ -37,11 +38,24 @@ COMMANDS = (
 """Each is a module of `pbx.commands` with `register(app)`; the order is the help's."""
 
 
-def build() -> typer.Typer:
-    """The whole command line. Modules import what is heavy inside their commands."""
-    for name in COMMANDS:
+@app.callback()
+def gerbang() -> None:
+    """Says nothing of its own: with it, one command alone still goes by its name."""
+
+
+def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands; what is heavy they import when they run."""
+    for name in names:
         importlib.import_module(f"pbx.commands.{name}").register(app)
     return app
+
+
+def asked_for(arguments: Sequence[str]) -> Iterable[str]:
+    """The commands needed for this line: the one it names, else all (help, a typo).
+
+    A worker that was killed shall be back soon: the others' imports cost it time.
+    """
+    return [name for name in COMMANDS if name in arguments[:1]] or COMMANDS
 
 
 _CURES = {
@@ -58,7 +72,7 @@ def main() -> None:
     """Run `gerbang`. What the machine refuses, where no command foresaw it, ends in a
     sentence; only a fault of ours ends in a traceback."""
     try:
-        build()()
+        build(asked_for(sys.argv[1:]))()
     except OSError as error:
         cure = _CURES.get(error.errno or 0, "`gerbang doctor` looks closer")
         place = f"{error.filename}: " if error.filename else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from pbx.commands import PROCESSES
@@ -27,6 +29,8 @@ def register(app: typer.Typer) -> None:
 
         Exit status 0: drained. 1: a port is taken, or the city cannot be read.
         """
+        # Before numpy: its BLAS would start a thread a core, for frames of 160 samples.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         import uvloop
 
         from agi.log_thread import logging_in_a_thread

@@ -30,7 +30,7 @@ def test_what_the_machine_refuses_is_a_sentence(
     def refuse() -> None:
         raise error
 
-    monkeypatch.setattr(__main__, "build", lambda: refuse)
+    monkeypatch.setattr(__main__, "build", lambda _: refuse)
     monkeypatch.setattr(sys, "argv", ["gerbang", "render", "--list"])
     with pytest.raises(SystemExit, match="^" + said.split("(")[0]) as caught:
         __main__.main()
