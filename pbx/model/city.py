@@ -122,7 +122,9 @@ class Network(_Declared):
     sip_port: OwnPort = 5060
     sips_port: OwnPort = 5061
     rtp_first_port: Annotated[int, Field(ge=1024, le=65000)] = 20000
-    rtp_last_port: Annotated[int, Field(ge=1024, le=65535)] = 20999
+    rtp_last_port: Annotated[int, Field(ge=1024, le=65535)] = 29999
+    """Four ports a call with its operator. When they run out, callers who wait hold all
+    of them, new ones are refused and no operator can be rung: be generous."""
     manager_port: OwnPort = 5038
     agi_port: OwnPort = 4573
     audiosocket_port: OwnPort = 4580

@@ -80,7 +80,7 @@ def test_asking_for_a_queue_nobody_declared_is_a_key_error() -> None:
          "its first address must be a single one, not 127.0.0.0/24"),
         ('sip_address = "127.0.0.1"', 'sip_address = "localhost"', "sip_address",
          "network.sip_address", "write one such as 192.0.2.10"),
-        ("rtp_last_port = 20999", "rtp_last_port = 20001", "[network]", "network",
+        ("rtp_last_port = 29999", "rtp_last_port = 20001", "[network]", "network",
          "at least 3 above rtp_first_port"),
         ("sip_port = 5060", "sip_port = 20100", "[network]", "network",
          "lies in the range of the media's ports"),
