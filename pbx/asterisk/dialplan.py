@@ -18,7 +18,11 @@ SAFE_EXTENSIONS = ("T", "t", "i", "e")
 """Deadline, no key in time, no such extension, any other exception."""
 
 RELEASE = "release-"
-"""Only contexts of this prefix may hang up."""
+SERVED = "served"
+"""Only contexts of this prefix may hang up, and this one after a conversation."""
+
+SOMEBODY_HUNG_UP = '"${CHANNEL(hangupsource)}" != ""'
+"""What must be asked before a caller goes to `SERVED`."""
 
 _ENDS = frozenset({"Hangup", "Busy", "Congestion", "Macro", "Originate", "System"})
 
@@ -127,9 +131,16 @@ def faults(plan: Dialplan) -> list[str]:
         ]
     saved = _can_reach_queue(plan, ways)
     for place in ways:
-        if plan.step(place) is not None and place not in saved:
+        is_lost = place not in saved and place.context != SERVED
+        if plan.step(place) is not None and is_lost:
             found.append(f"{place}: from here no way leads to a queue")
     return found
+
+
+def _may_hang_up(place: Place, step: Step) -> bool:
+    return _is_release(place, step) or (
+        place.context == SERVED and step.application == "Hangup"
+    )
 
 
 def _is_release(place: Place, step: Step) -> bool:
@@ -170,7 +181,7 @@ def _next(
 ) -> Iterator[Place]:
     following = Place(place.context, place.exten, place.priority + 1)
     if step.application in _ENDS:
-        if not _is_release(place, step):
+        if not _may_hang_up(place, step):
             found.append(f"{place}: {step.application}() ends a citizen's call")
     elif step.application == "Goto":
         yield from _targets(plan, place, step.arguments, found)
@@ -188,6 +199,9 @@ def _targets(
 ) -> Iterator[Place]:
     parts = target.split(",")  # [[context,]extension,]priority
     context, exten, priority = [place.context, place.exten][: 3 - len(parts)] + parts
+    step = plan.step(place)
+    if context == SERVED and step and SOMEBODY_HUNG_UP not in step.arguments:
+        found.append(f"{place}: goes to {SERVED!r} without asking who hung up")
     steps = plan.contexts.get(context, {}).get(exten, [])
     if priority.isdigit():
         number = int(priority)

@@ -67,6 +67,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "Dialplan functions": (
         "func_callerid",
+        "func_channel",
         "func_cut",
         "func_db",
         "func_env",

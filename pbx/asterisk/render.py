@@ -21,6 +21,11 @@ TEMPLATES = PROJECT / "asterisk-config" / "templates"
 REPEAT_MINUTES = 10
 """Who was released and calls again within this time is never released again."""
 
+PHONE_DEAD_SECONDS = 20
+"""An operator's phone that sends no audio packet for so long in a conversation is dead.
+Phones that save silence (DTX) still send one every few seconds (RFC 3389 comfort noise,
+pjsip's keep-alive of 5 s)."""
+
 PATIENT = "-patient"
 """Ends the name of the queue that is the last rung of a declared queue's ladder."""
 
@@ -90,6 +95,7 @@ def _values(city: City, secrets: Secrets) -> dict[str, object]:
         "ladders": {queue.name: ladder(city, queue) for queue in city.queues},
         "patient_members": {q.name: _patient_members(city, q) for q in city.queues},
         "repeat_minutes": REPEAT_MINUTES,
+        "phone_dead_seconds": PHONE_DEAD_SECONDS,
         "sound": lambda name: f"/gerbang-sounds/{city.city.language}/{name}",
         "outside": _to_waiting,
     }

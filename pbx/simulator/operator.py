@@ -166,6 +166,14 @@ class Operator:
         """End the call, or reject what rings."""
         await self._ask("hangup")
 
+    async def hold(self) -> None:
+        """Put the caller on hold."""
+        await self._ask("hold")
+
+    async def transfer(self, number: str) -> None:
+        """Pass the caller on without asking anybody (blind transfer, REFER)."""
+        await self._ask("transfer", f"sip:{number}@{self.settings.server}")
+
     async def dial(self, number: str) -> None:
         """Call a number: a colleague, or an agency the city declares."""
         await self._ask("dial", number)

@@ -173,7 +173,7 @@ async def test_a_caller_keeps_waiting_when_a_reload_changes_his_ladder(
 ) -> None:
     """He comes out of Queue() at a line that is no longer there, and meets `t`."""
     plan = live.settings.asterisk_home / "current" / "extensions.conf"
-    text = plan.read_text().replace("darurat-patient,ri,,,60", "darurat-patient,ri,,,2")
+    text = plan.read_text().replace("darurat-patient,ric,,,60", "darurat-patient,ric,,,2")
     plan.write_text(text)
     await live.console("dialplan reload")
     with SipPeer("127.0.0.2", live.sip) as peer:

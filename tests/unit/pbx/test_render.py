@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agi.server import MAX_CALLS
 from pbx.asterisk.dialplan import faults, read_dialplan
 from pbx.asterisk.phones import baresip_account, settings_text
 from pbx.asterisk.render import ladder, render_city
 from pbx.asterisk.secrets import Secrets
-from pbx.model.city import City, Operator, Queue, SilentPolicy, read_city
+from pbx.model.city import City, Network, Operator, Queue, SilentPolicy, read_city
 
 CONFIG = Path(__file__).parents[3] / "asterisk-config"
 CITY = read_city((CONFIG / "city.toml").read_text(), source="city.toml")
@@ -76,7 +77,7 @@ def test_every_callers_path_leads_to_a_queue() -> None:
     assert faults(read_dialplan(PLAN)) == []
 
 
-def test_there_is_one_hang_up_and_it_is_the_release() -> None:
+def test_we_hang_up_after_a_release_and_after_a_conversation_only() -> None:
     plan = read_dialplan(PLAN)
     hangs = [
         context
@@ -85,14 +86,14 @@ def test_there_is_one_hang_up_and_it_is_the_release() -> None:
         for step in steps
         if step.application == "Hangup"
     ]
-    assert hangs == ["release-filter0"]
+    assert hangs == ["release-filter0", "served"]
 
 
 def test_a_flow_that_releases_nobody_has_no_release_at_all() -> None:
     city = with_flow(silent=SilentPolicy.OPERATOR, noise=SilentPolicy.LOW_PRIORITY)
     text = rendered(city)["extensions.conf"]
-    assert "Hangup(" not in text
-    assert "release-" not in read_dialplan(text).contexts
+    assert text.count("Hangup(") == 2  # `served`, and an operator's own call
+    assert not [c for c in read_dialplan(text).contexts if c.startswith("release-")]
     assert faults(read_dialplan(text)) == []
 
 
@@ -124,6 +125,8 @@ def test_the_safe_answer_is_set_before_the_intake_is_asked() -> None:
         ("exten => 112,1,Set(", "exten => 112,1,Congestion(", "ends a citizen's call"),
         ("[rescue]", "[saved]", "[rescue] is missing"),
         ("Queue(", "NoOp(", "no way leads to a queue"),
+        ("Queue(", "Hangup(", "ends a citizen's call"),
+        (' & "${CHANNEL(hangupsource)}" != ""', "", "without asking who hung up"),
     ],
 )
 def test_a_dialplan_that_could_lose_a_caller_is_found(
@@ -145,6 +148,28 @@ def test_a_dialplan_that_could_lose_a_caller_is_found(
 def test_what_the_reader_does_not_understand_it_does_not_pass(text: str) -> None:
     with pytest.raises(ValueError, match=r"line \d"):
         read_dialplan(text)
+
+
+def test_who_comes_out_of_a_queue_is_asked_why() -> None:
+    """The line behind each Queue(): a conversation that somebody ended is over."""
+    plan = read_dialplan(PLAN)
+    stays = 0
+    for queue in CITY.queues:
+        steps = plan.contexts[f"queue-{queue.name}"]["s"]
+        for before, stay, behind in zip(steps, steps[1:], steps[2:], strict=False):
+            if stay.application == "Queue":
+                stays += 1
+                assert ",ric," in stay.arguments
+                assert before.arguments == "QUEUESTATUS="  # nothing of an older stay
+                assert behind.arguments.endswith("?served,s,1")
+    assert stays == 5
+
+
+def test_there_are_media_ports_for_more_calls_than_we_filter() -> None:
+    """Waiting callers must not take the ports that operators' legs need."""
+    for network in (CITY.network, Network()):
+        ports = network.rtp_last_port - network.rtp_first_port + 1
+        assert ports >= 4 * MAX_CALLS * network.intake_workers
 
 
 def test_foreign_text_is_used_nowhere_but_inside_filter() -> None:
