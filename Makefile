@@ -35,9 +35,10 @@ bench: ready  ## what a call costs, and how fast a caller gets through
 	@$(GERBANG) install --dev
 	@.venv/bin/python -m tests.bench --write
 
-campaign: ready  ## the long trials
+campaign: ready  ## the long trials; their last reports are kept in docs/
 	@$(GERBANG) install --dev
-	@$(PYTEST) -m campaign --timeout 0
+	@$(PYTEST) -s -m campaign --timeout 0 --campaign-report docs/campaign.md
+	@$(PYTEST) tests/calls/test_fail_open.py --fail-open-report docs/fail-open.md
 
 sounds: ready  ## make the prompts from their texts and recordings
 	@$(GERBANG) sounds
