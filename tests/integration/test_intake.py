@@ -23,6 +23,7 @@ from agi.server import LOOPBACK, PortTakenError, Worker
 from pbx.asterisk import run
 from pbx.model.city import read_city
 from pbx.settings import PROJECT, Settings
+from pbx.simulator.declaration import free_ports, free_run
 from tests.fakes.asterisk import FRAME, Caller, CallResult, headers, place_call
 
 GREETING_SECONDS = 1.0
@@ -31,12 +32,6 @@ SECOND_SECONDS = 0.6
 RNG = np.random.default_rng(112)
 COMFORT_NOISE = RNG.normal(0, 12, 160).astype("<i2").tobytes()
 """One frame at about −69 dBFS, the same each time: the quietest line there is."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def tone(seconds: float, level: int = 8000) -> bytes:
@@ -55,8 +50,8 @@ def write_prompt(settings: Settings, name: str, seconds: float) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     text = (PROJECT / "asterisk-config" / "city.toml").read_text()
-    for setting, port in (("agi_port", 4573), ("audiosocket_port", 4580)):
-        text = text.replace(f"{setting} = {port}", f"{setting} = {free_port()}")
+    text = text.replace("agi_port = 4573", f"agi_port = {free_ports(1)[0]}")
+    text = text.replace("audiosocket_port = 4580", f"audiosocket_port = {free_run(2)}")
     text = text.replace("wait_seconds = 3.0", "wait_seconds = 1.0")
     text = text.replace("second_wait_seconds = 5.0", "second_wait_seconds = 1.0")
     city = tmp_path / "city.toml"
