@@ -9,7 +9,7 @@ import pytest
 from pbx.simulator.cel import Side
 from pbx.simulator.script import HangUp, NoMedia, Press, Say, Script, Silence
 from tests.calls.conftest import VOICE_ARRIVED, Town
-from tests.calls.records import Record
+from tests.calls.records import Record, settled
 
 pytestmark = [
     pytest.mark.asterisk,
@@ -20,6 +20,8 @@ pytestmark = [
 RECORD_SECONDS = 2.0
 """From the hang-up to the record, at most."""
 TALK_SECONDS = 3.0
+AT_ONCE_SECONDS = 3.0
+"""From the INVITE to a ringing phone, where nothing is to be waited for."""
 
 
 async def talk(town: Town, script: Script, *, deadline_seconds: float = 15.0) -> Record:
@@ -88,16 +90,23 @@ async def test_silence_takes_the_citys_policy(town: Town) -> None:
     assert town.seconds_to_record(record, result) <= RECORD_SECONDS
 
 
-async def test_who_was_released_and_calls_again_reaches_an_operator(
+async def test_who_was_released_and_calls_again_is_put_through_at_once(
     town: Town,
 ) -> None:
+    """As the goodbye promises: no greeting, no filter, an operator."""
     first = await town.place(Script())
     await first.finished(deadline_seconds=40)
     second = await town.city.place_call(first.placed.script)
-    operator, incoming = await second.ringing(deadline_seconds=40)
+    assert await second.ringing_after_seconds(deadline_seconds=40) < AT_ONCE_SECONDS
+    operator, incoming = await second.ringing()
     await operator.wait_answered(incoming)
     await second.hang_up()
     await operator.wait_closed(incoming)
+    found = await settled(town.city, [first.placed.script.number])
+    again = max(found, key=lambda record: record.call_id)
+    assert len(found) == 2
+    assert verdict(again) == ("pass", "repeat-caller")
+    assert again.disposition == "connected"
 
 
 async def test_hanging_up_in_the_greeting_leaves_a_record(town: Town) -> None:
