@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,19 +98,25 @@ def needs_restart(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return told
 
 
-def lost_callers(queue_show: str, city: City) -> list[str]:
-    """Queues where callers wait and that this city no longer declares.
+_FILTERED = r"^[^!]+!((?:filter|degraded|release)-[^!]+)!"
+"""A channel in the filter, as `core show channels concise` tells it."""
 
-    `queue_show` is what the console answers to `queue show`. To switch now would take
-    the ground from under these callers.
+
+def lost_callers(queue_show: str, channels: str, plan: str) -> list[str]:
+    """Where callers are and `plan` (an extensions.conf) has no place for them.
+
+    `queue_show` and `channels` are what the console answers to `queue show` and to
+    `core show channels concise`. To switch now would take the ground from under these
+    callers: Asterisk hangs up a channel whose context is gone.
     """
+    contexts = set(re.findall(r"^\[([^]]+)\]", plan, re.MULTILINE))
     waiting = re.findall(r"^(\S+) has ([1-9]\d*) calls", queue_show, re.MULTILINE)
-    declared = {queue.name for queue in city.queues}
+    filtered = Counter(re.findall(_FILTERED, channels, re.MULTILINE))
     return [
-        f"{count} in {name}"
+        f"{count} in queue {name}"
         for name, count in waiting
-        if name.removesuffix("-patient") not in declared
-    ]
+        if f"queue-{name.removesuffix('-patient')}" not in contexts
+    ] + [f"{n} in {name}" for name, n in filtered.items() if name not in contexts]
 
 
 async def reload(home: Path) -> None:

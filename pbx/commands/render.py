@@ -12,7 +12,6 @@ from pbx.commands import SET_UP
 
 if TYPE_CHECKING:
     from pbx.asterisk.activate import Activated
-    from pbx.model.city import City
     from pbx.settings import Settings
 
 
@@ -71,8 +70,9 @@ def register(app: typer.Typer) -> None:
 def _render(settings: Settings, *, boot: bool) -> Activated:
     from pbx.asterisk.activate import activate
     from pbx.asterisk.releases import ReleaseError
+    from pbx.asterisk.render import render_city
     from pbx.asterisk.run import NotInstalled, service_user
-    from pbx.asterisk.secrets import SecretsError
+    from pbx.asterisk.secrets import Secrets, SecretsError
     from pbx.commands.city_file import fail, lint, load_city, load_text, try_out
 
     path = settings.city_file
@@ -81,34 +81,49 @@ def _render(settings: Settings, *, boot: bool) -> Activated:
     lint(path, text, city, settings)
     if boot:
         try_out(path, city, settings)
-    if stranded := asyncio.run(_stranded(settings, city)):
-        fail(
-            f"{path}: callers wait in queues it no longer declares "
-            f"({', '.join(stranded)}); keep those queues until they are empty"
-        )
+    plan = render_city(city, Secrets.placeholders(city))["extensions.conf"]
+    _leave_nobody_behind(settings, str(path), plan)
     try:
         return activate(settings.asterisk_home, city, service_user(), declared=text)
     except (ReleaseError, SecretsError, NotInstalled, OSError) as error:
         fail(str(error))
 
 
-async def _stranded(settings: Settings, city: City) -> list[str]:
+def _leave_nobody_behind(settings: Settings, source: str, plan: str) -> None:
+    """Refuse a dialplan that has no place for a caller where he is now."""
+    from pbx.commands.city_file import fail
+
+    if stranded := asyncio.run(_stranded(settings, plan)):
+        fail(
+            f"{source}: callers are in flows or queues it no longer has "
+            f"({', '.join(stranded)}); declare them still, but send no number there, "
+            "and take them out when they are empty"
+        )
+
+
+async def _stranded(settings: Settings, plan: str) -> list[str]:
     from pbx.asterisk.activate import lost_callers
     from pbx.asterisk.run import AsteriskError, console, running_pid
 
-    if running_pid(settings.asterisk_home) is None:
+    home = settings.asterisk_home
+    if running_pid(home) is None:
         return []
     try:
-        return lost_callers(await console(settings.asterisk_home, "queue show"), city)
+        queues = await console(home, "queue show")
+        channels = await console(home, "core show channels concise")
     except AsteriskError:
         return []
+    return lost_callers(queues, channels, plan)
 
 
 def _back(settings: Settings) -> Activated:
     from pbx.asterisk.activate import go_back
-    from pbx.asterisk.releases import ReleaseError
+    from pbx.asterisk.releases import ReleaseError, Releases
     from pbx.commands.city_file import fail
 
+    if before := Releases(settings.asterisk_home).previous():
+        plan = before.files().get("extensions.conf", "")
+        _leave_nobody_behind(settings, before.name, plan)
     try:
         return go_back(settings.asterisk_home)
     except ReleaseError as error:

@@ -7,6 +7,8 @@ operator again, before all others; a call that somebody ended is over.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -173,3 +175,38 @@ async def test_a_transfer_to_a_ringing_phone_that_is_not_answered_comes_back(
         ringing = await colleague.wait_ringing(after=before, deadline_seconds=20)
         assert call.placed.script.number in ringing.peer
         await end(city, await talks_again(city, call, 0), call)
+
+
+async def test_no_render_takes_the_ground_from_under_a_caller(city: TrialCity) -> None:
+    """Asterisk hangs up whose context a reload has taken away."""
+    declared = city.settings.city_file.read_text()
+    call = await city.place_call(pressing(3.0))
+    await call.answered()
+    try:
+        city.settings.city_file.write_text(declared.replace("filter0", "other"))
+        code, said = await gerbang(city, "render", "--no-boot")
+    finally:
+        city.settings.city_file.write_text(declared)
+    assert code != 0
+    assert "1 in filter-filter0" in said
+    operator, incoming = await call.ringing()
+    await operator.wait_answered(incoming)
+    await asyncio.sleep(TALK_SECONDS)
+    await end(city, operator, call)
+
+
+async def gerbang(city: TrialCity, *words: str) -> tuple[int | None, str]:
+    """One of our commands on this city: its status and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pbx", *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ
+        | {
+            "GERBANG_STATE": str(city.settings.state),
+            "GERBANG_CITY": str(city.settings.city_file),
+            "COLUMNS": "1000",
+        },
+    )
+    said, _ = await process.communicate()
+    return process.returncode, " ".join(said.decode().split())

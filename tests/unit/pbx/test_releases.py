@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from pbx.asterisk.activate import activate, go_back, lost_callers, needs_restart
 from pbx.asterisk.releases import KEEP, ReleaseError, Releases, changes
+from pbx.asterisk.render import render_city
 from pbx.asterisk.secrets import Secrets, SecretsError, keep_secrets, read_secrets
 from pbx.asterisk.tls import CERTIFICATE, KEY, ensure_certificate
 from pbx.model.city import City, read_city
@@ -156,14 +157,29 @@ def test_what_only_a_restart_brings(tmp_path: Path) -> None:
     ]
 
 
-def test_callers_waiting_in_a_queue_that_would_vanish() -> None:
-    shown = (
+def test_callers_who_are_where_the_new_dialplan_has_no_place() -> None:
+    queues = (
         "darurat has 3 calls (max unlimited) in 'rrmemory'\n"
         "alt has 2 calls (max unlimited) in 'rrmemory'\n"
         "alt-patient has 1 calls (max\n"
         "neu has 0 calls (max\n"
     )
-    assert lost_callers(shown, CITY) == ["2 in alt", "1 in alt-patient"]
+    channels = (
+        "PJSIP/carrier-00000001!filter-filter0!s!24!Up!AGI!x!08!!!3!1!!k-1.0\n"
+        "PJSIP/carrier-00000002!filter-old!s!24!Up!AGI!x!08!!!3!1!!k-1.1\n"
+        "PJSIP/carrier-00000003!degraded-old!s!3!Up!BackgroundDetect!x!!!!3!1!!k-1.2\n"
+        "PJSIP/carrier-00000004!queue-alt!s!3!Up!Queue!x!!!!3!1!!k-1.3\n"
+        "PJSIP/101-00000005!from-operators!s!1!Up!AppQueue!x!!!!3!1!!k-1.4\n"
+    )
+    plan = render_city(CITY, Secrets.placeholders(CITY))["extensions.conf"]
+    assert lost_callers(queues, channels, plan) == [
+        "2 in queue alt",
+        "1 in queue alt-patient",
+        "1 in filter-old",
+        "1 in degraded-old",
+    ]
+    assert lost_callers(queues, channels, "") != []
+    assert lost_callers("", "", plan) == []
 
 
 # -- secrets -----------------------------------------------------------------------
