@@ -35,6 +35,7 @@ __all__ = [
     "find_root",
     "hand_over",
     "is_booted",
+    "is_understood",
     "prepare_home",
     "running_pid",
     "service_user",
@@ -119,6 +120,15 @@ async def is_booted(home: Path, *, deadline_seconds: float = 10.0) -> bool:
     except AsteriskError:
         return False
     return "has fully booted" in said
+
+
+def is_understood(answer: str) -> bool:
+    """Whether this is an answer, and not that Asterisk knows no such command (yet).
+
+    While it boots, the console answers and knows nothing of `core stop …`
+    (main/asterisk.c registers these last of all).
+    """
+    return not answer.startswith("No such command")
 
 
 async def _console(home: Path, line: str) -> str:

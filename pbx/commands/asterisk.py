@@ -13,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from pbx.settings import Settings
 
+BOOT_SECONDS = 30.0
+
 
 def register(app: typer.Typer) -> None:
     """Add the command; people use `gerbang run`."""
@@ -67,10 +69,21 @@ def _become(settings: Settings) -> NoReturn:
 
 
 async def _drain(home: Path, seconds: float) -> None:
-    from pbx.asterisk.run import AsteriskError, console, running_pid, stop
+    from pbx.asterisk.run import (
+        AsteriskError,
+        console,
+        is_booted,
+        running_pid,
+        stop,
+    )
 
+    if running_pid(home) is None:
+        typer.echo(f"gerbang asterisk: none runs on {home}")
+        return
     limit = time.monotonic() + seconds
     try:
+        # Before, it knows no `core stop`.
+        await is_booted(home, deadline_seconds=min(seconds, BOOT_SECONDS))
         # "gracefully" would refuse the channel that rings an operator for who waits.
         await console(home, "core stop when convenient")
         while running_pid(home) is not None and time.monotonic() < limit:  # noqa: ASYNC110 - not our child

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     from pbx.model.city import City
     from pbx.model.faults import Fault
     from pbx.settings import Settings
+
+_T = TypeVar("_T")
 
 
 def fail(*lines: str) -> NoReturn:
@@ -73,7 +76,11 @@ def try_out(path: Path, city: City, settings: Settings) -> float:
         root, user = find_root(settings), service_user()
         with Console(stderr=True).status("checking") as shown:
             trial = asyncio.run(
-                try_city(city, root, settings.sounds, user=user, on_step=shown.update)
+                _ended_by_sigterm(
+                    try_city(
+                        city, root, settings.sounds, user=user, on_step=shown.update
+                    )
+                )
             )
     except NotInstalled as error:
         fail(str(error))
@@ -85,6 +92,16 @@ def try_out(path: Path, city: City, settings: Settings) -> float:
             f"{len(trial.faults)} fault(s); nothing was changed",
         )
     return trial.seconds
+
+
+async def _ended_by_sigterm(trial: Awaitable[_T]) -> _T:
+    """SIGTERM ends it as Ctrl-C does: no Asterisk and no scratch is left behind."""
+    task = asyncio.ensure_future(trial)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError as error:
+        raise KeyboardInterrupt from error
 
 
 def flow_faults(text: str, city: City, settings: Settings) -> Iterator[Fault]:

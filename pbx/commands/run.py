@@ -61,3 +61,5 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:  # while it was still preparing
             raise typer.Exit(130) from error
+        except asyncio.CancelledError as error:  # by SIGTERM, likewise
+            raise typer.Exit(143) from error

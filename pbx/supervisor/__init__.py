@@ -6,9 +6,11 @@ Asterisk goes on with its calls and the next supervisor takes it over.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -46,9 +48,12 @@ async def run(
 ) -> None:
     """Serve the city until SIGTERM or Ctrl-C.
 
-    Raises CannotStart or AlreadyRunning with a sentence for people.
+    Raises CannotStart or AlreadyRunning with a sentence for people; CancelledError
+    where SIGTERM came before there was anything to drain.
     """
     started = time.monotonic()
+    if task := asyncio.current_task():  # until `serve` takes the signal over
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with only_supervisor(settings.run):
         city = read_city_or_last_good(settings)
         printer = Printer()
@@ -56,6 +61,7 @@ async def run(
         logging.basicConfig(level=logging.INFO, handlers=[output], force=True)
         try:
             ready = await prepare(settings, _log.info)
+            await asyncio.sleep(0)  # a Ctrl-C while ports were looked at ends us here
             house = House(settings.run, output)
             for name, sentence in ready.alarms.items():
                 house.status.raise_alarm(name, sentence)

@@ -163,7 +163,9 @@ class Engine(Child):
 
     async def _say(self, line: str, deadline_seconds: float = 5.0) -> bool:
         try:
-            await run.console(self._home, line, deadline_seconds=deadline_seconds)
+            answer = await run.console(
+                self._home, line, deadline_seconds=deadline_seconds
+            )
         except run.AsteriskError:
             return False
-        return True
+        return run.is_understood(answer)

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ STAND_IN_SECONDS = 30.0
 INSTALL_SECONDS = 1800.0
 """A slow mirror may need long for 100 MB."""
 STRAYS_SECONDS = 5.0
+END_SECONDS = 3.0
 
 
 class CannotStart(Exception):  # noqa: N818 - reads as what it says
@@ -173,10 +175,22 @@ async def _finished(
             "to see where it hangs"
         ) from error
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _end(process)
     return (said or b"").decode(errors="replace").strip()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End one of our commands; it has a moment to clear its scratch away."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def _prompts_missing(settings: Settings, city: City) -> list[str]:

@@ -55,6 +55,13 @@ def configure(home: Path, user: run.User | None, modules: str = MODULES_CONF) ->
     return home
 
 
+def _asterisk(
+    root: run.Root, home: Path, sounds: Path, user: run.User | None
+) -> run.Asterisk:
+    """One that ends with us, should we be killed."""
+    return run.Asterisk(root, home, sounds, user, die_with_parent=True)
+
+
 @pytest.fixture
 def home(tmp_path: Path, asterisk_user: run.User | None) -> Iterator[Path]:
     """Below a directory only we may enter, as a checkout in /root would be."""
@@ -72,7 +79,7 @@ async def asterisk(
     home: Path, asterisk_root: run.Root, asterisk_user: run.User | None
 ) -> AsyncIterator[run.Asterisk]:
     """Booted."""
-    asterisk = run.Asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
+    asterisk = _asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
     await asterisk.start()
     try:
         await asterisk.wait_booted(20)
@@ -190,7 +197,7 @@ async def test_stopping_leaves_no_process_and_no_mount(
     home: Path, asterisk_root: run.Root, asterisk_user: run.User | None
 ) -> None:
     mounts = Path("/proc/self/mountinfo").read_text()
-    asterisk = run.Asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
+    asterisk = _asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
     await asterisk.start()
     await asterisk.wait_booted(20)
     family = psutil.Process().children(recursive=True)
@@ -219,7 +226,7 @@ async def test_a_stopped_asterisk_is_found_and_ended_all_the_same(
 async def test_one_that_hangs_before_it_listens_is_ended_too(
     home: Path, asterisk_root: run.Root, asterisk_user: run.User | None
 ) -> None:
-    asterisk = run.Asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
+    asterisk = _asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
     await asterisk.start()
     family: list[psutil.Process] = []
 
@@ -238,8 +245,11 @@ async def test_one_that_hangs_before_it_listens_is_ended_too(
 
 
 async def test_its_calls_go_on_when_whoever_started_it_is_killed(
-    asterisk: run.Asterisk,
+    home: Path, asterisk_root: run.Root, asterisk_user: run.User | None
 ) -> None:
+    asterisk = run.Asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
+    await asterisk.start()
+    await asterisk.wait_booted(20)
     (starter,) = psutil.Process().children()
     starter.kill()
     await asyncio.wait_for(asterisk.wait(), 5)
@@ -281,7 +291,7 @@ async def test_a_home_may_lie_deeper_than_a_socket_address_is_long(
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     (deep / "sounds").mkdir(parents=True)
     home = configure(deep / "asterisk", asterisk_user)
-    asterisk = run.Asterisk(asterisk_root, home, deep / "sounds", asterisk_user)
+    asterisk = _asterisk(asterisk_root, home, deep / "sounds", asterisk_user)
     await asterisk.start()
     try:
         await asterisk.wait_booted(20)
@@ -322,7 +332,7 @@ async def test_without_bubblewrap_the_cure_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", str(home))
-    asterisk = run.Asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
+    asterisk = _asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
     with pytest.raises(run.NotInstalled, match="gerbang install"):
         await asterisk.start()
 

@@ -62,7 +62,13 @@ def make_engine(
 ) -> Callable[[House], Engine]:
     home = settings.asterisk_home
     activate(home, city, asterisk_user)
-    argv = run.command(asterisk_root, home, settings.sounds, user=asterisk_user)
+    argv = run.command(
+        asterisk_root,
+        home,
+        settings.sounds,
+        user=asterisk_user,
+        die_with_parent=True,  # with these tests; in service it outlives everybody
+    )
     return lambda house: Engine(tuple(argv), home, asterisk_user, house.listener)
 
 
@@ -120,6 +126,21 @@ async def test_an_asterisk_that_cannot_boot_backs_off_and_ends(
     house.stop()
     house.stop()
     await asyncio.wait_for(serving, 20)
+
+
+async def test_ctrl_c_while_it_boots_is_not_lost(
+    house: House, make_engine: Callable[[House], Engine], settings: Settings
+) -> None:
+    """Its console listens long before it knows `core stop when convenient`."""
+    engine = make_engine(house)
+    serving = serve(house, engine)
+    await until(lambda: run.running_pid(settings.asterisk_home) is not None)
+    assert not engine.is_ready
+    house.stop()
+    took = await until(serving.done, 15)
+    assert took < 8  # the drain's own end is 10 s away
+    await serving
+    assert run.running_pid(settings.asterisk_home) is None
 
 
 # --- before the start --------------------------------------------------------
@@ -187,6 +208,24 @@ async def test_a_step_that_hangs_is_ended_and_named(
     said = await preflight._step(settings, lambda said: None, has_stand_in, "sounds")
     assert said is not None
     assert "`gerbang sounds` has not ended" in said
+
+
+async def test_a_step_cut_short_may_clear_its_scratch_away(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    began, cleared = tmp_path / "began", tmp_path / "cleared"
+    polite = (
+        f"trap 'touch {cleared}; exit' TERM; touch {began}; while :; do sleep 0.1; done"
+    )
+    monkeypatch.setattr(preflight, "gerbang", lambda *a: ("sh", "-c", polite))
+    step = asyncio.create_task(
+        preflight._step(settings, lambda said: None, False, "render")
+    )
+    await until(began.exists)
+    step.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    assert cleared.exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import wave
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pbx.__main__ import build
+from pbx.commands.city_file import _ended_by_sigterm
 from pbx.settings import PROJECT
 
 CITY = PROJECT / "asterisk-config" / "city.toml"
@@ -90,3 +94,23 @@ def test_no_room_for_the_trial_is_a_sentence(
     assert done.exit_code == 1
     assert "cannot be tried on a throw-away Asterisk" in done.output
     assert "No space left" in done.output
+
+
+def test_ending_an_asterisk_that_does_not_run_is_no_fault(city: Path) -> None:
+    done = gerbang("asterisk", "--stop")
+    assert (done.exit_code, "none runs" in done.output) == (0, True)
+
+
+def test_sigterm_ends_a_trial_as_ctrl_c_does() -> None:
+    cleared: list[bool] = []
+
+    async def trial() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(10)
+        finally:
+            cleared.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(_ended_by_sigterm(trial()))
+    assert cleared == [True]
