@@ -190,7 +190,8 @@ def test_our_variables_do_not_hide_behind_asterisks_own() -> None:
 def test_no_quotes_or_commas_in_what_facts_tell() -> None:
     told = re.findall(r"CELGenUserEvent\(([A-Z_]+),(.*)\)", PLAN)
     assert {name for name, _ in told} == {
-        "OFFERED", "DEGRADED", "RESCUED", "RELEASED", "QUEUED", "QUEUE_LEFT",
+        "OFFERED", "VERDICT", "DEGRADED", "RESCUED", "RELEASED", "QUEUED",
+        "QUEUE_LEFT",
     }  # fmt: skip
     assert not [extra for _, extra in told if '"' in extra or "," in extra]
 
