@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from uuid import UUID
 
 from agi import frames
 from agi.doorkeeper import Doorkeeper
+from agi.frames import FRAME_SECONDS
+from agi.pacer import Pacer
 
-if TYPE_CHECKING:
-    from agi.pacer import Pacer
-
-FRAME_SECONDS = 0.02
 AHEAD_SECONDS = 0.06
 """Three frames in flight: covers a late loop; a prompt stops 60 ms after the word."""
 LATE_SECONDS = 0.2

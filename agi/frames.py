@@ -17,6 +17,7 @@ ERROR: Final = 0xFF
 HEADER_BYTES = 3
 AUDIO_BYTES = 320
 """20 ms of 8 kHz 16-bit mono."""
+FRAME_SECONDS = 0.02
 MAX_PAYLOAD_BYTES = 1920
 """120 ms, twice the longest packet a telephone codec is used with."""
 _LENGTHS: Final = {HANG_UP: (0, 0), IDENTITY: (16, 16), DIGIT: (1, 1), ERROR: (0, 64)}

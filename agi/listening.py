@@ -15,8 +15,9 @@ import logging
 from collections.abc import Callable
 from typing import assert_never
 
-from agi.audiosocket import FRAME_SECONDS, AudioLine, Ear
+from agi.audiosocket import AudioLine, Ear
 from agi.facts import KeyPressed, PromptHeard
+from agi.frames import FRAME_SECONDS
 from agi.in_force import Prompt
 from ghostfilter.detector import Detector, Evidence, Signal
 from ivr.engine import (

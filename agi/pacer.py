@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Protocol
 
-from agi.audiosocket import FRAME_SECONDS, AudioLine
+from agi.frames import FRAME_SECONDS
 
 _log = logging.getLogger(__name__)
 
@@ -16,20 +17,30 @@ LATE_SECONDS = 0.5
 """So far behind (a stopped process, a sleeping machine) the clock starts anew."""
 
 
+class Line(Protocol):
+    """Something that is due to be sent every 20 ms."""
+
+    def send_due(self, now: float) -> None:
+        """Send what is due by `now`, in the loop's time."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+
 class Pacer:
     """Calls `send_due` of every line on absolute deadlines."""
 
     def __init__(self) -> None:
-        self._lines: set[AudioLine] = set()
+        self._lines: set[Line] = set()
         self.worst_lateness_seconds = 0.0
         """The latest tick so far: how long something held the loop."""
 
-    def add(self, line: AudioLine) -> None:
+    def add(self, line: Line) -> None:
         """Serve this line from now on, beginning at once."""
         self._lines.add(line)
         line.send_due(asyncio.get_running_loop().time())
 
-    def remove(self, line: AudioLine) -> None:
+    def remove(self, line: Line) -> None:
         """Serve it no more."""
         self._lines.discard(line)
 
@@ -47,7 +58,7 @@ class Pacer:
             for line in tuple(self._lines):
                 self._serve(line, now)
 
-    def _serve(self, line: AudioLine, now: float) -> None:
+    def _serve(self, line: Line, now: float) -> None:
         """A fault in one call's line must not silence the others."""
         try:
             line.send_due(now)
