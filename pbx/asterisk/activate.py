@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +61,22 @@ def activate(
     SecretsError, ReleaseError. Does not reload: see `reload`.
     """
     prepare_home(home, user)
+    with _alone(home):
+        return _activate(home, city, user, secrets, declared)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One at a time: two that made passwords at once would put one's in force and
+    keep the other's."""
+    with (home / "activate.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _activate(
+    home: Path, city: City, user: User | None, secrets: Secrets | None, declared: str
+) -> Activated:
     files = render_city(city, secrets or keep_secrets(home / "secrets.json", city))
     if declared:
         files["city.toml"] = declared
@@ -80,6 +98,13 @@ def activate(
 
 def go_back(home: Path) -> Activated:
     """Make the previous release current again. Raises ReleaseError."""
+    if not home.is_dir():
+        return _go_back(home)  # which says that there is none
+    with _alone(home):
+        return _go_back(home)
+
+
+def _go_back(home: Path) -> Activated:
     releases = Releases(home)
     before = releases.current()
     old = before.files() if before else {}

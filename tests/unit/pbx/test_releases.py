@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,6 +51,16 @@ def test_a_release_is_written_whole_and_switched_to(tmp_path: Path) -> None:
     assert two.files() == {"a.conf": "2", "b.conf": ""}
     assert mode(two.path / "a.conf") == 0o600
     assert datetime.now(UTC) - two.written_at < timedelta(minutes=1)
+
+
+def test_two_who_render_at_once_agree_on_the_passwords(tmp_path: Path) -> None:
+    cities = [with_ring_seconds(10 + n) for n in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda city: activate(tmp_path, city, None), cities))
+    assert len({each.release.name for each in done}) == 6
+    kept = read_secrets(tmp_path / "secrets.json").manager["control"]
+    for each in done:
+        assert f"secret = {kept}\n" in each.release.files()["manager.conf"]
 
 
 def test_the_same_content_is_the_same_release(tmp_path: Path) -> None:
