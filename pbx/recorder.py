@@ -13,6 +13,7 @@ import os
 import time
 from pathlib import Path
 
+from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbx.records.base import now
@@ -53,6 +54,7 @@ class Recorder:
         self._checked_whole = False
         self._next_check = 0.0
         self._next_look = 0.0
+        self._told = ""
 
     def stop(self) -> None:
         """Finish the batch in hand, then return from `run`."""
@@ -116,6 +118,7 @@ class Recorder:
                 self._journal.reset(await self._store.positions())
             self._checked_whole = False
             self.status.clear_alarm("database-unreachable")
+            self._told = ""
             _log.info("record store open")
         return self._store
 
@@ -226,13 +229,14 @@ class Recorder:
             f"waits on disk, nothing is lost. {type(error).__name__}: "
             f"{explain(error)}.",
         )
-        is_ours = not isinstance(error, OSError | TimeoutError | SQLAlchemyError)
-        _log.warning(
-            "store: %s: %s",
-            type(error).__name__,
-            explain(error),
-            exc_info=error if is_ours else None,
+        why = f"{type(error).__name__}: {explain(error)}"
+        if why == self._told:
+            return  # tried again every few seconds; the alarm stands
+        self._told = why
+        is_ours = not isinstance(
+            error, OSError | TimeoutError | SQLAlchemyError | CommandError
         )
+        _log.warning("store: %s", why, exc_info=error if is_ours else None)
 
 
 def _why_unwritable(journal: Path) -> str | None:

@@ -178,7 +178,8 @@ def text(headers: Headers, name: str) -> str:
     value = headers.get(name, "")
     if isinstance(value, list):
         value = value[-1]
-    return value if isinstance(value, str) else ""
+    # No database takes a NUL, and one witness's note must not hold up the others.
+    return value.replace("\0", "") if isinstance(value, str) else ""
 
 
 def number(headers: Headers, name: str) -> int:

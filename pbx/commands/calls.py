@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Tell = Callable[[Sequence[Mapping[str, Any]]], None]
 
 FOLLOW_SECONDS = 0.5
+NONE = "No such call is recorded yet; --open also shows those still going on."
 
 
 def register(app: typer.Typer) -> None:
@@ -97,7 +98,10 @@ async def _show(settings: Settings, wanted: Wanted, tell: Tell, follow: bool) ->
     try:
         engine = open_engine(settings.database_url, writes=False)
         cursor = await newest_cursor(engine)
-        tell(await last_calls(engine, wanted))
+        found = await last_calls(engine, wanted)
+        tell(found)
+        if not found:
+            typer.echo(NONE, err=True)
         while follow:
             await asyncio.sleep(FOLLOW_SECONDS)
             cursor, news = await changed_calls(engine, cursor, wanted)

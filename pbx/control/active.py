@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 
 from pbx.ami import Login
+from pbx.asterisk.secrets import SecretsError, read_secrets
 from pbx.model.city import City, read_city
 from pbx.settings import Settings, active_city_file
 
@@ -45,11 +45,13 @@ class ActiveCity:
         """Where and as whom to log in. Raises ValueError with the cure."""
         path = self.settings.secrets_file
         try:
-            secret = json.loads(path.read_text())["manager"][USER]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            secret = read_secrets(path).manager[USER]
+        except SecretsError as error:
+            raise ValueError(str(error)) from error
+        except KeyError as error:
             raise ValueError(
-                f"{path}: no secret for the manager user {USER!r} ({error!r}); "
-                "make it with `gerbang render`"
+                f"{path}: no secret for the manager user {USER!r}; make it with "
+                "`gerbang render`"
             ) from error
         port = self.read().network.manager_port
-        return Login("127.0.0.1", port, USER, str(secret))
+        return Login("127.0.0.1", port, USER, secret)

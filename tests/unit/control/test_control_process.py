@@ -52,7 +52,9 @@ def make_settings(
     )
     settings = Settings(state=state, city_file=city)
     settings.asterisk_home.mkdir(exist_ok=True)
-    settings.secrets_file.write_text(json.dumps({"manager": {"control": "right"}}))
+    settings.secrets_file.write_text(
+        json.dumps({"manager": {"control": "right"}, "operators": {}})
+    )
     return settings
 
 
@@ -265,11 +267,21 @@ def test_no_city_at_all_is_said(tmp_path: Path) -> None:
         ActiveCity(Settings(state=tmp_path, city_file=tmp_path / "bad.toml")).read()
 
 
-@pytest.mark.parametrize("text", [None, "{", "{}", '{"manager": []}'])
-def test_a_missing_secret_names_its_cure(tmp_path: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        (None, r"no secret .* `gerbang render`"),
+        ('{"manager": {}, "operators": {}}', r"no secret .* `gerbang render`"),
+        ("{", "Restore the file from a backup, or move it away"),
+        ("{}", "Restore the file from a backup, or move it away"),
+    ],
+)
+def test_a_missing_secret_names_its_cure(
+    tmp_path: Path, text: str | None, cure: str
+) -> None:
     settings = make_settings(tmp_path, 5999)
     settings.secrets_file.unlink()
     if text is not None:
         settings.secrets_file.write_text(text)
-    with pytest.raises(ValueError, match=r"no secret .* `gerbang render`"):
+    with pytest.raises(ValueError, match=cure):
         ActiveCity(settings).login()

@@ -169,6 +169,10 @@ def test_since(full: Path) -> None:
     assert CliRunner().invoke(app, ["--since", "25:99"]).exit_code == 2
     assert CliRunner().invoke(app, ["--since", "soon"]).exit_code == 2
     assert len(say("--json", "--since", "99999999999d").splitlines()) == 17
+    none = CliRunner().invoke(app, ["--since", "2099-01-01"])
+    assert none.exit_code == 0
+    assert "No such call is recorded yet" in none.stderr
+    assert "began" in none.stdout
 
 
 def test_since_reads_clock_and_ago() -> None:
