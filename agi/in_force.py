@@ -81,7 +81,8 @@ def read_prompt(path: Path) -> Prompt:
         with wave.open(str(path), "rb") as file:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
             pcm = file.readframes(int(LONGEST_PROMPT_SECONDS * SAMPLE_RATE))
-    except (OSError, EOFError, wave.Error) as error:
+    # RuntimeError: `chunk.seek`, under `wave`, in a header whose sizes are damaged
+    except (OSError, EOFError, wave.Error, RuntimeError) as error:
         raise PromptError(
             f"{path}: prompt cannot be read ({error}); make it with `gerbang sounds`"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import wave
 from pathlib import Path
 
@@ -118,3 +119,23 @@ def test_a_bad_city_at_start_is_an_error(settings: Settings, text: bytes) -> Non
     settings.city_file.write_bytes(text)
     with pytest.raises(CityError):
         Keeper(settings)
+
+
+def test_no_damaged_header_escapes(tmp_path: Path) -> None:
+    """`wave` raises more than `wave.Error`: a worker must not die of a torn prompt."""
+    whole = tmp_path / "whole.wav"
+    with wave.open(str(whole), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(3200))
+    header, dice = whole.read_bytes(), random.Random(112)
+    torn, refused = tmp_path / "torn.wav", 0
+    for _ in range(2000):
+        damaged = bytearray(header)
+        for _ in range(dice.randint(1, 6)):
+            damaged[dice.randrange(44)] = dice.randrange(256)
+        torn.write_bytes(damaged)
+        try:
+            read_prompt(torn)
+        except PromptError:
+            refused += 1
+    assert refused > 100
