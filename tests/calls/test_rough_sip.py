@@ -6,6 +6,7 @@ decent caller still reaches an operator. Asterisk alone takes these calls.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -104,6 +105,7 @@ async def operator_ends_it(city: TrialCity, before: int) -> None:
     operator = city.operators["101"]
     incoming = await operator.wait_ringing(after=before, deadline_seconds=20)
     await operator.wait_answered(incoming)
+    await asyncio.sleep(1.0)  # a person listens before giving up
     await operator.hang_up()
     await operator.wait_closed(incoming)
 

@@ -99,7 +99,7 @@ async def test_operators_reach_only_what_the_city_declares(live: LiveCity) -> No
         assert reply.code == 503
     assert facts(live, "OFFERED") == []
     dialled = {e["appdata"] for e in journal(live) if e["eventtype"] == "APP_START"}
-    assert dialled == {"PJSIP/102,30,i"}
+    assert dialled == {"PJSIP/102,30,ig"}
 
 
 @pytest.mark.parametrize("number", ["112", "+62112", "sos", "0", "%22%3B%2C"])
