@@ -108,13 +108,27 @@ class SipPeer:
         lines += [f"Content-Length: {len(body)}", "", body]
         loop = asyncio.get_running_loop()
         packet = "\r\n".join(lines).encode()
-        await loop.sock_sendto(self._socket, packet, self._server)
-        return await self._final(f"{self._sequence} {method}", lines, loop)
+        repeating = asyncio.create_task(self._repeat(packet))
+        try:
+            return await self._final(f"{self._sequence} {method}", lines, loop)
+        finally:
+            repeating.cancel()
+            await asyncio.gather(repeating, return_exceptions=True)
+
+    async def _repeat(self, packet: bytes) -> None:
+        """UDP may lose a packet: send it until answered, as RFC 3261 17.1 wants."""
+        pause = 0.5
+        while True:
+            await asyncio.get_running_loop().sock_sendto(
+                self._socket, packet, self._server
+            )
+            await asyncio.sleep(pause)
+            pause *= 2
 
     async def _final(
         self, sequence: str, lines: list[str], loop: asyncio.AbstractEventLoop
     ) -> Reply:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while True:
                 text = (await loop.sock_recv(self._socket, 65535)).decode()
                 if not text.startswith("SIP/2.0") or sequence not in text:
