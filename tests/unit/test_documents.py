@@ -16,7 +16,6 @@ from pbx.settings import PROJECT
 PAGES = sorted(
     [*PROJECT.glob("*.md"), *PROJECT.glob("*/README.md"), *PROJECT.glob("docs/**/*.md")]
 )
-WRITTEN_BY_COMMANDS = {"bench.md"}
 
 
 def alarms_in_the_code() -> set[str]:
@@ -86,9 +85,9 @@ def test_the_runbook_has_every_alarm_and_no_other() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT)))
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)", page.read_text())
-    local = [t for t in targets if "://" not in t and t not in WRITTEN_BY_COMMANDS]
+    local = [t for t in targets if "://" not in t]
     gone = [t for t in local if not (page.parent / t).exists()]
-    assert [t for t in gone if Path(t).name not in WRITTEN_BY_COMMANDS] == []
+    assert gone == []
 
 
 def options() -> dict[str, set[str]]:
