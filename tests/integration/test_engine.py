@@ -256,6 +256,7 @@ async def test_its_calls_go_on_when_whoever_started_it_is_killed(
     assert "Asterisk" in await run.console(asterisk.home, "core show version")
     await run.stop(asterisk.home)
     assert run.running_pid(asterisk.home) is None
+    await asterisk.wait()  # it has said its last words: nobody listens any more
 
 
 async def test_a_throw_away_one_dies_with_whoever_started_it(
