@@ -213,7 +213,7 @@ def _make_one(
         raw = _load(recording.read_bytes(), str(recording))
     elif text is not None:
         raw = _load(_speak(name, text), f"espeak-ng's answer for prompt {name}")
-    else:  # pragma: no cover - names come from these two
+    else:
         raise SoundError(f"prompt {name} has neither text nor recording")
     ready = for_telephone(raw, name)
     _replace(path, _wav(ready))

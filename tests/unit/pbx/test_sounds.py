@@ -284,3 +284,10 @@ def test_the_command_ends_with_a_sentence(tmp_path: Path) -> None:
     assert told.exit_code == 1
     assert "gerbang sounds: " in told.stderr
     assert "prompts.toml" in told.stderr
+
+
+def test_a_prompt_of_nothing_is_refused(tmp_path: Path) -> None:
+    memory = sounds._Memory(tmp_path / "made.json")
+    with pytest.raises(sounds.SoundError, match="neither text nor recording"):
+        sounds._make_one("nothing", None, None, tmp_path, memory)
+    assert not list(tmp_path.glob("*.wav"))
