@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from ghostfilter.vad import FRAME_BYTES, Vad
 
 BLOCK_FRAMES = 8
 FRAME_SAMPLES = 160
@@ -36,3 +39,56 @@ class Block:
     """(8,): each frame's RMS level in dB below full scale, at least −96."""
     is_speech: NDArray[np.bool_]
     """(8,): webrtcvad's opinion."""
+
+
+_WINDOW = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+_BEFORE = WINDOW - FRAME_SAMPLES
+_BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
+
+
+class Blocks:
+    """Gathers frames into blocks."""
+
+    __slots__ = ("_frames", "_held", "_speech", "_tail", "_vad")
+
+    def __init__(self, vad: Vad | None = None) -> None:
+        self._vad = vad or Vad()
+        self._held: list[bytes] = []
+        self._speech: list[bool] = []
+        self._tail = np.zeros(_BEFORE, np.float32)
+        self._frames = 0
+
+    def push(self, frame: bytes) -> Block | None:
+        """Add a frame of 20 ms; every eighth completes a block.
+
+        Raises ValueError for a frame that has not 320 bytes.
+        """
+        if len(frame) != FRAME_BYTES:
+            raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
+        self._held.append(frame)
+        self._speech.append(self._vad.is_speech(frame))
+        self._frames += 1
+        return self._block() if len(self._held) == BLOCK_FRAMES else None
+
+    def _block(self) -> Block:
+        raw = np.frombuffer(b"".join(self._held), np.int16)
+        samples = raw.astype(np.float32)
+        samples *= 1.0 / FULL_SCALE
+        line = np.concatenate((self._tail, samples))
+        self._tail = line[-_BEFORE:]
+        windows = sliding_window_view(line, WINDOW)[::FRAME_SAMPLES] * _WINDOW
+        spectrum = np.fft.rfft(windows)
+        power = spectrum.real**2 + spectrum.imag**2
+        frames = samples.reshape(BLOCK_FRAMES, FRAME_SAMPLES)
+        energy = np.einsum("ij,ij->i", frames, frames)
+        dbfs = 10.0 * np.log10(energy * (1.0 / FRAME_SAMPLES) + 2.5e-10)
+        block = Block(
+            first_frame=self._frames - BLOCK_FRAMES,
+            samples=samples,
+            power=power.astype(np.float32, copy=False),
+            dbfs=dbfs.astype(np.float32, copy=False),
+            is_speech=np.array(self._speech),
+        )
+        self._held.clear()
+        self._speech.clear()
+        return block
