@@ -30,6 +30,7 @@ COMMANDS = (
     "status",
     "doctor",
     "sounds",
+    "ghostfilter",
     "intake",
     "recorder",
     "control",
