@@ -80,6 +80,12 @@ class Judged:
     reason: str
     at_ms: int
     evidence: str
+    confidence: float | None = None
+    """0…1, how sure the filter was; None where nobody listened."""
+    holdout: bool = False
+    """It would have been a release, and went to an operator to measure the filter."""
+    shadow: bool = False
+    """It would have been a release, but the filter releases nobody (shadow mode)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +355,15 @@ def _count(said: Mapping[str, str], key: str) -> int:
     return int(value) if value else 0
 
 
+def _share(said: Mapping[str, str], key: str) -> float | None:
+    """0…1, or None: nothing was said, or nonsense such as `nan` that JSON lacks."""
+    try:
+        share = float(said.get(key, ""))
+    except ValueError:
+        return None
+    return share if 0 <= share <= 1 else None
+
+
 _FACTS: Mapping[str, Callable[[Mapping[str, str]], Fact]] = {
     "OFFERED": lambda said: Offered(
         number=said.get("number", ""),
@@ -369,6 +384,9 @@ _FACTS: Mapping[str, Callable[[Mapping[str, str]], Fact]] = {
         reason=said.get("reason", ""),
         at_ms=_count(said, "at_ms"),
         evidence=said.get("evidence", ""),
+        confidence=_share(said, "confidence"),
+        holdout=said.get("holdout") == "1",
+        shadow=said.get("shadow") == "1",
     ),
     "RESCUED": lambda said: Rescued(reason=said.get("reason", "")),
     "DEGRADED": lambda said: Degraded(heard=said.get("heard", "")),

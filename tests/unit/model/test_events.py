@@ -82,6 +82,16 @@ def test_bridge_and_hangup_tell_their_extra() -> None:
             Judged("release", "silent", 9350, "floor=-68,peak=-60"),
         ),
         ("VERDICT", "verdict=pass", Judged("pass", "", 0, "")),
+        (
+            "VERDICT",
+            "verdict=pass&reason=silent&at_ms=9&evidence=&confidence=0.93&holdout=1",
+            Judged("pass", "silent", 9, "", 0.93, holdout=True),
+        ),
+        (
+            "VERDICT",
+            "verdict=pass&reason=noise&at_ms=9&evidence=&confidence=nan&shadow=1",
+            Judged("pass", "noise", 9, "", None, shadow=True),
+        ),
         ("RESCUED", "reason=intake-lost", Rescued("intake-lost")),
         ("DEGRADED", "heard=key", Degraded("key")),
         ("QUEUED", "queue=darurat&priority=&rung=2", Queued("darurat", 0, 2)),
