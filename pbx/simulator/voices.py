@@ -73,6 +73,11 @@ def write_voice(path: Path, samples: Samples) -> None:
     scratch.replace(path)
 
 
+def from_alaw(data: bytes) -> Samples:
+    """G.711 A-law as samples, a byte each; the same as Asterisk makes of it."""
+    return _ALAW_TABLE[np.frombuffer(data, np.uint8)]
+
+
 def soft_noise(seconds: float, *, level_dbfs: float = -75.0) -> Samples:
     """The hiss of a quiet open line: real media with nobody in it; same every time."""
     amplitude = 32768 * 10 ** (level_dbfs / 20)
@@ -136,7 +141,7 @@ def _linear(data: bytes, kind: int, bits: int, source: str) -> NDArray[np.generi
         case (1, 8):
             return (np.frombuffer(data, np.uint8).astype(np.int16) - 128) << 8
         case (6, 8):
-            return _ALAW_TABLE[np.frombuffer(data, np.uint8)]
+            return from_alaw(data)
         case (7, 8):
             return _MULAW_TABLE[np.frombuffer(data, np.uint8)]
         case _:

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from contextlib import suppress
+from typing import Protocol
 
 from tests.bench.row import BenchError
 from tests.bench.telephony.media import Media
@@ -14,6 +15,20 @@ from tests.bench.telephony.sip import Address, Message, Socket, branch, compose,
 
 ANSWER_SECONDS = 10.0
 _REPEAT_SECONDS = 0.5
+
+
+class Stream(Protocol):
+    """What a caller's phone sends while the call lasts: `Media`, or a test's own."""
+
+    @property
+    def port(self) -> int:
+        """Where it hears, on the exchange's address."""
+
+    async def run(self, to: Address) -> None:
+        """Send until cancelled."""
+
+    def close(self) -> None:
+        """Close the socket."""
 
 
 class Exchange:
@@ -37,9 +52,14 @@ class Exchange:
         """Where SIP is sent from."""
         return self._socket.address
 
-    async def dial(self, number: str, *, dialled: str = "112") -> Call:
-        """Call; returns when answered. Raises BenchError if nobody answers."""
-        call = Call(self, number, dialled)
+    async def dial(
+        self, number: str, *, dialled: str = "112", stream: Stream | None = None
+    ) -> Call:
+        """Call; returns when answered. Raises BenchError if nobody answers.
+
+        `stream` is sent instead of the exchange's background.
+        """
+        call = Call(self, number, dialled, stream)
         self.calls[call.id] = call
         try:
             await call.begin()
@@ -66,7 +86,9 @@ class Exchange:
 class Call:
     """One call: dialled, answered, spoken into, hung up."""
 
-    def __init__(self, exchange: Exchange, number: str, dialled: str) -> None:
+    def __init__(
+        self, exchange: Exchange, number: str, dialled: str, stream: Stream | None
+    ) -> None:
         self._exchange = exchange
         self.number = number
         self.id = secrets.token_hex(12)
@@ -80,9 +102,16 @@ class Call:
             asyncio.get_running_loop().create_future()
         )
         self._sending: asyncio.Task[None] | None = None
-        self.media = Media(host, exchange.background)
+        self._stream = stream or Media(host, exchange.background)
         self.answered_at = 0.0
         """Monotonic; the first RTP packet leaves at once afterwards."""
+
+    @property
+    def media(self) -> Media:
+        """To speak and press; only a call that was dialled without a stream has it."""
+        if not isinstance(self._stream, Media):
+            raise TypeError("this call sends a stream of its own")
+        return self._stream
 
     async def begin(self) -> None:
         """INVITE, repeated as UDP demands, until the answer; then media flows."""
@@ -102,7 +131,7 @@ class Call:
         if not (address and port):
             raise BenchError(f"an answer without audio: {answer.body!r}")
         to = (address.group(1), int(port.group(1)))
-        self._sending = asyncio.create_task(self.media.run(to))
+        self._sending = asyncio.create_task(self._stream.run(to))
 
     async def hang_up(self) -> float:
         """BYE (CANCEL before the answer), media stops; when it was sent."""
@@ -116,7 +145,7 @@ class Call:
             with suppress(asyncio.CancelledError):
                 await self._sending
             self._sending = None
-        self.media.close()
+        self._stream.close()
         return at
 
     def heard(self, message: Message) -> None:
@@ -155,7 +184,7 @@ class Call:
         host, _ = self._exchange.address
         lines = (
             *("v=0", f"o=bench 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0"),
-            f"m=audio {self.media.port} RTP/AVP 8 101",
+            f"m=audio {self._stream.port} RTP/AVP 8 101",
             *("a=rtpmap:8 PCMA/8000", "a=rtpmap:101 telephone-event/8000"),
             *("a=fmtp:101 0-15", "a=ptime:20", "a=sendrecv"),
         )
