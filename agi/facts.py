@@ -43,10 +43,13 @@ class KeyPressed:
 
     digit: str
     at_ms: int
+    source: str = "event"
+    """event (RFC 4733) or audio: heard as a tone, its event got lost."""
 
     def told(self) -> str:
         """The fact as CELGenUserEvent's arguments."""
-        return _told("KEY", digit=self.digit, at_ms=self.at_ms)
+        source = {} if self.source == "event" else {"source": self.source}
+        return _told("KEY", digit=self.digit, at_ms=self.at_ms, **source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ class Judged:
             reason=self.verdict.reason.value,
             at_ms=self.at_ms,
             evidence=self.verdict.because[:MAX_EVIDENCE_CHARACTERS],
+            confidence=f"{self.verdict.confidence:.2f}",
+            **({"holdout": 1} if self.verdict.is_holdout else {}),
+            **({"shadow": 1} if self.verdict.is_shadow else {}),
         )
 
 

@@ -32,6 +32,8 @@ class Prompt:
 
     wire: bytes = field(repr=False)
     seconds: float
+    pcm: bytes = field(default=b"", repr=False)
+    """The same as 8 kHz 16-bit audio: the ghost filter must know what we said."""
 
 
 SILENT_PROMPT = Prompt(b"", 0.0)
@@ -91,7 +93,7 @@ def read_prompt(path: Path) -> Prompt:
             f"{path}: prompt is {form[0]} Hz, {form[1]} channel(s), {form[2] * 8} bit "
             "instead of 8000 Hz, mono, 16 bit; make it with `gerbang sounds`"
         )
-    return Prompt(frames.for_the_wire(pcm), seconds_of(pcm))
+    return Prompt(frames.for_the_wire(pcm), seconds_of(pcm), pcm)
 
 
 class Keeper:

@@ -20,7 +20,7 @@ from agi.in_force import InForce
 from agi.listening import Listening
 from agi.protocol import Reply, Request
 from agi.session import Session, SessionEndedError
-from ghostfilter.verdict import Context, Policy, Verdict, judge
+from ghostfilter.verdict import Context, Verdict, judge
 from ivr.engine import Outcome
 from pbx.log import call_id, masked
 from routing.plan import Facts, Route, Way, choose_route
@@ -177,10 +177,10 @@ class _Call:
         flow = self._in_force.city.flows[invitation.flow]
         verdict = judge(
             listening.evidence,
-            Policy(silent=flow.silent, noise=flow.noise),
+            flow.filter,
             Context(
                 expected_frames=listening.expected_frames,
-                key=listening.keys[0].digit if listening.keys else None,
+                key=listening.key,
                 is_repeat=invitation.is_repeat,
                 error=listening.error,
             ),

@@ -19,7 +19,9 @@ from agi.audiosocket import AudioLine, Ear
 from agi.facts import KeyPressed, PromptHeard
 from agi.frames import FRAME_SECONDS
 from agi.in_force import Prompt
-from ghostfilter.detector import Detector, Evidence, Signal
+from ghostfilter.detector import Detector
+from ghostfilter.evidence import Evidence
+from ghostfilter.signals import Heard, Sound
 from ivr.engine import (
     AudioLost,
     CallerHungUp,
@@ -78,6 +80,11 @@ class Listening(Ear):
             self._timer.cancel()
 
     @property
+    def key(self) -> str | None:
+        """The first key whose event came; one heard as a tone is in the evidence."""
+        return next((k.digit for k in self.keys if k.source == "event"), None)
+
+    @property
     def evidence(self) -> Evidence:
         """What was heard."""
         return self._detector.evidence()
@@ -122,14 +129,12 @@ class Listening(Ear):
         if self._finished_at is not None:
             return
         try:
-            signal = self._detector.push(frame)
+            heard = self._detector.push(frame)
         except Exception as error:  # noqa: BLE001 - per call: logged, and to a human
-            _log.exception("the ghost filter failed")
-            self.error = f"{type(error).__name__} in the ghost filter"
-            self._handle(AudioLost())
+            self._filter_failed(error)
             return
-        if signal is Signal.VOICE:
-            self._handle(VoiceHeard())
+        if heard is not None:
+            self._noticed(heard)
 
     def press(self, key: str) -> None:
         """Any key."""
@@ -142,6 +147,7 @@ class Listening(Ear):
         if self._playing is not None:
             name, _ = self._playing
             self._note_prompt("end")
+            self._tell_filter(None)
             self._handle(PromptEnded(name))
 
     def audio_ended(self) -> None:
@@ -149,6 +155,31 @@ class Listening(Ear):
         if self._finished_at is None:
             self.error = "audio lost" if self._line else "audio not connected"
         self._line = None
+        self._handle(AudioLost())
+
+    def _noticed(self, heard: Heard) -> None:
+        """Somebody is there."""
+        if heard.sound is Sound.KEY_TONE and heard.detail:
+            at_ms = self._ms(self._loop.time())
+            self.keys.append(KeyPressed(heard.detail, at_ms, source="audio"))
+            self._handle(Digit(heard.detail))
+        else:
+            self._handle(VoiceHeard())
+
+    def _tell_filter(self, sent: bytes | None) -> None:
+        """What is sent to the caller from now on, so that its echo is no voice."""
+        try:
+            if sent is None:
+                self._detector.prompt_stopped()
+            else:
+                self._detector.prompt_started(sent)
+        except Exception as error:  # noqa: BLE001 - per call: logged, and to a human
+            self._filter_failed(error)
+
+    def _filter_failed(self, error: Exception) -> None:
+        """Called in an except clause: logged, and to a human."""
+        _log.exception("the ghost filter failed")
+        self.error = f"{type(error).__name__} in the ghost filter"
         self._handle(AudioLost())
 
     # -- the flow's commands
@@ -172,11 +203,15 @@ class Listening(Ear):
     def _play(self, name: str) -> None:
         self._playing = (name, self._ms(self._loop.time()))
         if self._line is not None:
-            self._line.play(self._prompt(name).wire)
+            prompt = self._prompt(name)
+            self._line.play(prompt.wire)
+            self._tell_filter(prompt.pcm)
 
     def _stop(self) -> None:
         if self._playing is not None:
             self._note_prompt(_ENDED.get(self._engine.outcome or Outcome.KEY, "caller"))
+            if self._engine.outcome is None:
+                self._tell_filter(None)
         if self._line is not None:
             self._line.stop()
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
+from ghostfilter.evidence import LOWEST_DBFS, Evidence
+from ghostfilter.signals import Heard, Sound
 from ghostfilter.vad import FRAME_BYTES, Vad
-
-FRAME_SECONDS = 0.02
 
 ONSET_FRAMES = 12
 """Near voice needs this many frames (240 ms) …"""
@@ -34,34 +32,8 @@ FLOOR_PRIOR_FRAMES = 15
 FLOOR_RENEWED_FRAMES = 8
 """The floor moves slowly; it is worked out anew this often (every 160 ms)."""
 
-LOWEST_DBFS = -96.0
 _BINS = 97
 _FULL_SCALE_ENERGY = 32768.0**2
-
-
-class Signal(StrEnum):
-    """What the flow must know at once."""
-
-    VOICE = "voice"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was heard of one caller, first frame to last."""
-
-    frames: int
-    """How many frames of 20 ms came at all."""
-    has_voice: bool
-    voice_from_frame: int | None
-    """Where the first near voice began; None: there was none."""
-    longest_voice_frames: int
-    """Most near-voice frames in one stretch whose gaps are below 160 ms."""
-    voice_dbfs: float | None
-    """Mean level of the near-voice frames."""
-    loudest_dbfs: float
-    """The loudest single frame."""
-    floor_dbfs: float
-    """The line's own floor, seen from the end."""
 
 
 class Detector:
@@ -96,8 +68,14 @@ class Detector:
         self._gap = 0
         self._longest = 0
 
-    def push(self, frame: bytes) -> Signal | None:
-        """Hear one frame of 20 ms (320 bytes); VOICE once, when somebody is near.
+    def prompt_started(self, reference: bytes) -> None:
+        """From now on this is sent to the caller: 8 kHz 16-bit, from its beginning."""
+
+    def prompt_stopped(self) -> None:
+        """Silence is sent again, from now on."""
+
+    def push(self, frame: bytes) -> Heard | None:
+        """Hear one frame of 20 ms (320 bytes); a sound once, when somebody is near.
 
         Raises ValueError for a frame of another length.
         """
@@ -120,22 +98,34 @@ class Detector:
         if self._voice_from is None and self._near.count(True) >= ONSET_FRAMES:
             first = self._near.index(True)
             self._voice_from = self._frames - len(self._near) + first
-            return Signal.VOICE
+            return self._voice(self._voice_from)
         return None
 
     def evidence(self) -> Evidence:
         """Everything heard so far."""
+        floor = self._quantile(prior=0) if self._frames else LOWEST_DBFS
+        belief = 0.0 if self._voice_from is None else 1.0
         return Evidence(
             frames=self._frames,
-            has_voice=self._voice_from is not None,
-            voice_from_frame=self._voice_from,
-            longest_voice_frames=self._longest,
-            voice_dbfs=(
-                _dbfs(self._energy / self._voice_frames) if self._voice_frames else None
-            ),
+            heard=() if self._frames == 0 else (self._clearest(floor),),
+            person=belief,
+            voices=belief,
             loudest_dbfs=self._loudest,
-            floor_dbfs=self._quantile(prior=0) if self._frames else LOWEST_DBFS,
+            floor_dbfs=floor,
         )
+
+    def _clearest(self, floor: float) -> Heard:
+        if self._voice_from is not None:
+            return self._voice(self._voice_from, floor)
+        is_quiet = self._loudest <= max(floor, -66.0) + NEAR_OVER_FLOOR_DB
+        sound = Sound.SILENCE if is_quiet and self._loudest <= -48.0 else Sound.NOISE
+        over = self._loudest - floor
+        return Heard(sound, 0, self._frames, self._loudest, over, 1.0)
+
+    def _voice(self, from_frame: int, floor: float | None = None) -> Heard:
+        level = _dbfs(self._energy / self._voice_frames)
+        over = level - (self._floor if floor is None else floor)
+        return Heard(Sound.NEAR_VOICE, from_frame, self._longest, level, over, 1.0)
 
     def _follow(self, level: float, *, near: bool) -> None:
         """Keep the longest stretch of near voice and its level."""

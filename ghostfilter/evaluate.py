@@ -18,13 +18,14 @@ from statistics import median, quantiles
 
 import numpy as np
 
-from ghostfilter.detector import FRAME_SECONDS, Detector
+from ghostfilter.detector import Detector
+from ghostfilter.signals import FRAME_SECONDS
 from ghostfilter.vad import FRAME_BYTES
 from ghostfilter.verdict import Context, Policy, judge
-from pbx.model.city import SilentPolicy
+from pbx.model.policy import Treatment
 from pbx.model.verdict import Reason
 
-_POLICY = Policy(silent=SilentPolicy.RELEASE, noise=SilentPolicy.LOW_PRIORITY)
+_POLICY = Policy(silent=Treatment.RELEASE, noise=Treatment.RELEASE)
 CLEAN_SNR_DB = 10.0
 """The delay of the first signal is told for clips at least this clean."""
 

@@ -1,18 +1,23 @@
-"""Evidence and policy → a verdict whose reasons a human can read.
+"""Evidence, policy and context → a verdict whose reasons a human can read.
 
-A caller may be released only for proven silence or mere noise, and only where the
-city's policy says so. Three rules stand above every policy: callers whose media did not
-come, callers who were released a moment ago, and calls on which anything went wrong
-reach a human.
+Who may be released is said in one place, `_is_releasable`, and no policy reaches it:
+policies only choose among what it leaves. In doubt, a human.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ghostfilter.detector import FRAME_SECONDS, Evidence
-from pbx.model.city import SilentPolicy
-from pbx.model.verdict import Reason, Ruling
+from ghostfilter.evidence import Evidence
+from ghostfilter.signals import FRAME_SECONDS, PERSON, Heard, Sound
+from pbx.model.policy import Mode, Treatment, WhenIdle
+from pbx.model.policy import Policy as Policy
+from pbx.model.verdict import RELEASABLE, Reason, Ruling
+
+SURE = 0.9
+"""From this belief on somebody is there."""
+ASKED_ENOUGH = 2
+"""Nobody is released who was not asked so often."""
 
 SILENT_RISE_DB = 6.0
 """Silence: no single frame rose further than this above the line's own floor …"""
@@ -26,18 +31,30 @@ MEDIA_SECONDS = 2.0
 """Nor does less than this, however complete."""
 
 _RULINGS = {
-    SilentPolicy.RELEASE: Ruling.RELEASE,
-    SilentPolicy.LOW_PRIORITY: Ruling.LOW_PRIORITY,
-    SilentPolicy.OPERATOR: Ruling.PASS,
+    Treatment.RELEASE: Ruling.RELEASE,
+    Treatment.LOW_PRIORITY: Ruling.LOW_PRIORITY,
+    Treatment.OPERATOR: Ruling.PASS,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the city wants done with silence and with noise."""
-
-    silent: SilentPolicy
-    noise: SilentPolicy
+_REASONS = {
+    Sound.NEAR_VOICE: Reason.VOICE,
+    Sound.WHISPER: Reason.WHISPER,
+    Sound.CRY: Reason.CRY,
+    Sound.KNOCKS: Reason.KNOCKS,
+    Sound.KEY_TONE: Reason.KEY_TONE,
+    Sound.TTY: Reason.TTY,
+    Sound.LOUD: Reason.LOUD,
+}
+_BELIEVED = frozenset({Sound.NEAR_VOICE, Sound.WHISPER, Sound.CRY})
+"""Told by belief: below SURE they are doubt. The other signs are heard or not."""
+_QUIET = frozenset({Sound.SILENCE, Sound.COMFORT_NOISE})
+_MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})
+_UNCLEAR = frozenset({Reason.DOUBT, Reason.DISTANT, Reason.NO_MEDIA})
+"""What an idle operator is asked at once."""
+_AT_ONCE = frozenset(_REASONS.values()) | {
+    Reason.KEY,
+    Reason.ERROR,
+    Reason.REPEAT_CALLER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,15 @@ class Context:
     """The same number was released a moment ago."""
     error: str | None = None
     """What went wrong while we listened, if anything."""
+    asked: int = ASKED_ENOUGH
+    """How many prompts have asked the caller so far: 1 or 2."""
+    idle_operators: int | None = None
+    """How many operators have nothing to do; None: unknown."""
+    releases_left: int | None = None
+    """What is left of the hour's drop budget; None: unknown, the dialplan counts."""
+    is_holdout: bool = False
+    """Drawn by lot: should he be released, an operator answers instead."""
+    mode: Mode = Mode.ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +86,47 @@ class Verdict:
     ruling: Ruling
     reason: Reason
     because: str
+    confidence: float = 1.0
+    """0…1: how sure the filter is of the reason; rules are 1."""
+    is_holdout: bool = False
+    """A would-be release that goes to an operator by lot; `reason` is the release's."""
+    is_shadow: bool = False
+    """The same, because the filter only watches."""
 
 
 def judge(evidence: Evidence, policy: Policy, context: Context) -> Verdict:
     """Decide about one caller. In doubt, a human."""
-    because = describe(evidence, context)
-    reason = _reason(evidence, context)
-    match reason:
-        case Reason.SILENT:
-            ruling = _RULINGS[policy.silent]
-        case Reason.NOISE:
-            ruling = _RULINGS[policy.noise]
-        case _:
-            ruling = Ruling.PASS
-    return Verdict(ruling, reason, because)
+    reason = find_reason(evidence, policy, context)
+    verdict = Verdict(
+        _ruling(reason, policy, context),
+        reason,
+        describe(evidence, policy, context),
+        round(_confidence(reason, evidence), 2),
+    )
+    if context.mode is Mode.OFF and verdict.ruling is not Ruling.PASS:
+        return replace(verdict, ruling=Ruling.PASS, reason=Reason.OFF)
+    if verdict.ruling is not Ruling.PASS and _may_go_to_idle(reason, policy, context):
+        return replace(verdict, ruling=Ruling.PASS, reason=Reason.IDLE_OPERATOR)
+    if verdict.ruling is Ruling.RELEASE:
+        return _last_look(verdict, evidence, policy, context)
+    return verdict
+
+
+def find_reason(evidence: Evidence, policy: Policy, context: Context) -> Reason:
+    """What the call is, by the strongest of what is known of it."""
+    if context.key is not None:
+        return Reason.KEY
+    if (sign := _sure_sign(evidence)) is not None:
+        return _REASONS[sign.sound]
+    if evidence.person >= SURE:
+        return Reason.VOICE
+    if context.error is not None:
+        return Reason.ERROR
+    if context.is_repeat:
+        return Reason.REPEAT_CALLER
+    if not has_media(evidence, context):
+        return Reason.NO_MEDIA
+    return _kind(evidence, policy)
 
 
 def is_silent(evidence: Evidence) -> bool:
@@ -81,7 +134,7 @@ def is_silent(evidence: Evidence) -> bool:
     floor = max(evidence.floor_dbfs, LOWEST_FLOOR_DBFS)
     return (
         evidence.frames > 0
-        and not evidence.has_voice
+        and all(heard.sound in _QUIET for heard in evidence.heard)
         and evidence.loudest_dbfs <= SILENT_DBFS
         and evidence.loudest_dbfs <= floor + SILENT_RISE_DB
     )
@@ -95,11 +148,14 @@ def has_media(evidence: Evidence, context: Context) -> bool:
     )
 
 
-def describe(evidence: Evidence, context: Context) -> str:
+def describe(evidence: Evidence, policy: Policy, context: Context) -> str:
     """The evidence in one readable line, for the record and for reviews."""
+    reason = find_reason(evidence, policy, context)
     parts = [_heard(evidence)]
+    if reason in (Reason.DOUBT, Reason.DISTANT):
+        parts.append(f"person {evidence.person:.2f}, voices {evidence.voices:.2f}")
     parts.append(f"key {context.key}" if context.key is not None else "no key")
-    if _reason(evidence, context) is Reason.NO_MEDIA:
+    if reason is Reason.NO_MEDIA:
         parts.append(
             f"only {evidence.frames} of {context.expected_frames} frames of media"
         )
@@ -110,35 +166,141 @@ def describe(evidence: Evidence, context: Context) -> str:
     return "; ".join(parts)
 
 
-def _reason(evidence: Evidence, context: Context) -> Reason:
-    if context.key is not None:
-        return Reason.KEY
-    if evidence.has_voice:
-        return Reason.VOICE
-    if context.error is not None:
-        return Reason.ERROR
-    if not has_media(evidence, context):
-        return Reason.NO_MEDIA
-    if context.is_repeat:
-        return Reason.REPEAT_CALLER
-    return Reason.SILENT if is_silent(evidence) else Reason.NOISE
+def _kind(evidence: Evidence, policy: Policy) -> Reason:
+    """A call with media and without any sure sign of a person."""
+    sounds = {heard.sound for heard in evidence.heard}
+    if evidence.person >= policy.release_below or sounds & PERSON:
+        return Reason.DOUBT
+    if evidence.voices >= policy.release_below or Sound.DISTANT_VOICE in sounds:
+        return Reason.DISTANT
+    if sounds & _MACHINES:
+        return Reason.MACHINE
+    if is_silent(evidence):
+        return Reason.SILENT
+    if Sound.ECHO in sounds and not sounds - _QUIET - {Sound.ECHO}:
+        return Reason.ECHO
+    return Reason.NOISE
+
+
+def _sure_sign(evidence: Evidence) -> Heard | None:
+    """The clearest sound of a person, if any is sure."""
+    signs = [
+        heard
+        for heard in evidence.heard
+        if heard.sound in PERSON
+        and (heard.sound not in _BELIEVED or heard.confidence >= SURE)
+    ]
+    return max(signs, key=lambda heard: heard.confidence, default=None)
+
+
+def _ruling(reason: Reason, policy: Policy, context: Context) -> Ruling:
+    if reason in _AT_ONCE:
+        return Ruling.PASS
+    if context.asked < ASKED_ENOUGH:
+        return Ruling.SECOND_PROMPT
+    match reason:
+        case Reason.SILENT:
+            return _RULINGS[policy.silent]
+        case Reason.NOISE | Reason.ECHO | Reason.MACHINE:
+            return _RULINGS[policy.noise]
+        case Reason.DISTANT:
+            return _RULINGS[policy.distant]
+        case Reason.DOUBT:
+            return _RULINGS[policy.doubt]
+        case _:
+            return Ruling.PASS
+
+
+def _may_go_to_idle(reason: Reason, policy: Policy, context: Context) -> bool:
+    return (
+        reason in _UNCLEAR
+        and policy.when_idle is WhenIdle.OPERATOR
+        and (context.idle_operators or 0) > 0
+    )
+
+
+def _last_look(
+    verdict: Verdict, evidence: Evidence, policy: Policy, context: Context
+) -> Verdict:
+    """A release, if nothing at all speaks against it."""
+    if not _is_releasable(verdict.reason, evidence, context):
+        return replace(verdict, ruling=Ruling.PASS)
+    if context.mode is Mode.SHADOW:
+        return replace(verdict, ruling=Ruling.PASS, is_shadow=True)
+    if context.releases_left is not None and context.releases_left <= 0:
+        return replace(verdict, ruling=Ruling.LOW_PRIORITY, reason=Reason.BUDGET)
+    if context.is_holdout:
+        return replace(verdict, ruling=_RULINGS[policy.holdout], is_holdout=True)
+    return verdict
+
+
+def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool:
+    """The rules above every policy, said once more and on their own."""
+    return (
+        reason in RELEASABLE
+        and context.key is None
+        and context.error is None
+        and not context.is_repeat
+        and context.asked >= ASKED_ENOUGH
+        and has_media(evidence, context)
+        and evidence.person < 0.5
+        and not any(heard.sound in PERSON for heard in evidence.heard)
+    )
+
+
+def _confidence(reason: Reason, evidence: Evidence) -> float:
+    match reason:
+        case Reason.DISTANT:
+            return max(evidence.voices, _clearest(evidence, Sound.DISTANT_VOICE))
+        case Reason.SILENT | Reason.NOISE | Reason.ECHO | Reason.MACHINE:
+            return 1.0 - evidence.person
+        case Reason.KEY | Reason.ERROR | Reason.REPEAT_CALLER | Reason.NO_MEDIA:
+            return 1.0
+        case _:
+            return max(evidence.person, *(_clearest(evidence, s) for s in PERSON))
+
+
+def _clearest(evidence: Evidence, sound: Sound) -> float:
+    heard = evidence.get(sound)
+    return 0.0 if heard is None else heard.confidence
+
+
+_NAMES = {
+    Sound.NEAR_VOICE: "voice",
+    Sound.WHISPER: "whisper",
+    Sound.DISTANT_VOICE: "distant voices",
+    Sound.CRY: "crying or screaming",
+    Sound.KNOCKS: "knocks or coughs",
+    Sound.KEY_TONE: "key as a tone",
+    Sound.TTY: "text telephone",
+    Sound.LOUD: "loud sound",
+    Sound.ECHO: "our prompt's echo",
+    Sound.FAX: "fax or modem",
+    Sound.NETWORK_TONE: "network tone",
+}
+MOST_SOUNDS = 3
+"""So many kinds of sound are told in the line, people's first."""
 
 
 def _heard(evidence: Evidence) -> str:
     if evidence.frames == 0:
         return "nothing heard"
-    floor = f"floor {evidence.floor_dbfs:.0f} dBFS"
-    if evidence.voice_from_frame is not None and evidence.voice_dbfs is not None:
-        over = evidence.voice_dbfs - evidence.floor_dbfs
-        return (
-            f"voice {evidence.longest_voice_frames * FRAME_SECONDS:.1f} s "
-            f"at {evidence.voice_dbfs:.0f} dBFS, {over:.0f} dB over floor, "
-            f"from {evidence.voice_from_frame * FRAME_SECONDS:.1f} s"
-        )
-    if is_silent(evidence):
-        return f"silence, {floor}, loudest {evidence.loudest_dbfs:.0f} dBFS"
-    longest = evidence.longest_voice_frames * FRAME_SECONDS
+    told = sorted(
+        (heard for heard in evidence.heard if heard.sound in _NAMES),
+        key=lambda heard: (heard.sound not in PERSON, -heard.confidence),
+    )
+    if told:
+        return ", ".join(_told(heard) for heard in told[:MOST_SOUNDS])
+    floor, loudest = evidence.floor_dbfs, evidence.loudest_dbfs
+    levels = f"floor {floor:.0f} dBFS, loudest {loudest:.0f} dBFS"
+    return f"silence, {levels}" if is_silent(evidence) else f"no voice, {levels}"
+
+
+def _told(heard: Heard) -> str:
+    detail = f" {heard.detail}" if heard.detail else ""
     return (
-        f"no near voice (longest {longest:.2f} s), "
-        f"loudest {evidence.loudest_dbfs:.0f} dBFS, {floor}"
+        f"{_NAMES[heard.sound]}{detail} "
+        f"{heard.frames * FRAME_SECONDS:.1f} s at {heard.dbfs:.0f} dBFS, "
+        f"{heard.over_floor_db:.0f} dB over floor, "
+        f"from {heard.from_frame * FRAME_SECONDS:.1f} s"
     )

@@ -42,7 +42,7 @@ def choose_route(facts: Facts) -> Route:
     """Pick queue and priority; a released caller still has a queue, should releasing
     fail."""
     match facts.ruling:
-        case Ruling.PASS:
+        case Ruling.PASS | Ruling.SECOND_PROMPT:
             return Route(Way.QUEUE, facts.queue, facts.priority)
         case Ruling.LOW_PRIORITY:
             lowered = min(facts.low_priority, facts.priority)

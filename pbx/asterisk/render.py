@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pbx.asterisk.modules import MODULES
 from pbx.asterisk.secrets import Secrets
-from pbx.model.city import City, Flow, Queue, SilentPolicy
+from pbx.model.city import City, Flow, Queue
 from pbx.settings import PROJECT
 
 TEMPLATES = PROJECT / "asterisk-config" / "templates"
@@ -126,7 +126,7 @@ def _flow_view(flow: Flow) -> _FlowView:
         greeting=flow.greeting,
         release_prompt=flow.release_prompt,
         deadline_seconds=flow.deadline_seconds,
-        releases=SilentPolicy.RELEASE in (flow.silent, flow.noise),
+        releases=flow.filter.releases,
     )
 
 

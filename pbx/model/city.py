@@ -28,6 +28,7 @@ from pydantic import (
 from pbx.model.faults import CityError as CityError
 from pbx.model.faults import ContradictionError, Problem, faults_of, line_of, toml_fault
 from pbx.model.faults import Fault as Fault
+from pbx.model.policy import Policy
 
 _NAME = r"^[a-z][a-z0-9-]{0,39}$"
 _NUMBER = r"^\+?[0-9]{2,15}$"
@@ -69,14 +70,6 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 class _Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SilentPolicy(StrEnum):
-    """What silence, or nothing but noise, leads to after both prompts."""
-
-    RELEASE = "release"
-    LOW_PRIORITY = "low-priority"
-    OPERATOR = "operator"
 
 
 class Codec(StrEnum):
@@ -215,10 +208,8 @@ class Flow(_Declared):
     wait_seconds: Annotated[float, Field(ge=1, le=10)] = 3.0
     """How long to listen after the greeting, in silence, before asking again."""
     second_wait_seconds: Annotated[float, Field(ge=1, le=10)] = 5.0
-    silent: SilentPolicy = SilentPolicy.LOW_PRIORITY
-    """Media came, and from first to last nothing rose above the line's own floor."""
-    noise: SilentPolicy = SilentPolicy.LOW_PRIORITY
-    """Something was heard, but neither voice nor key."""
+    filter: Policy = Policy()
+    """What each kind of caller without a sign of life leads to."""
     low_priority: Annotated[int, Field(ge=0, le=100)] = 0
     deadline_seconds: Annotated[int, Field(ge=10, le=60)] = 40
     """The dialplan's own net: after this long the caller goes to the queue anyway."""

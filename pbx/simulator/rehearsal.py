@@ -16,8 +16,9 @@ from typing import Any
 
 from pbx.asterisk import run
 from pbx.asterisk.secrets import read_secrets
-from pbx.model.city import City, SilentPolicy, Trunk
+from pbx.model.city import City, Trunk
 from pbx.model.events import ChannelStarted, JournalEvent
+from pbx.model.policy import Treatment
 from pbx.settings import Settings
 from pbx.simulator.carrier import Carrier, Line, OutgoingCall
 from pbx.simulator.cel import CallResult
@@ -397,8 +398,8 @@ def expected(plan: Plan, city: City, story: Story) -> set[str]:
         flow = next(
             city.flows[n.flow] for n in city.numbers if n.number == plan.dialled
         )
-        policy = flow.silent if reason == "silent" else flow.noise
-        if policy is SilentPolicy.RELEASE:
+        policy = flow.filter.silent if reason == "silent" else flow.filter.noise
+        if policy is Treatment.RELEASE:
             return {"released"}
     return {"connected"} if plan.is_answered else {"abandoned"}
 

@@ -79,7 +79,7 @@ async def test_a_withheld_number_is_told_to_the_operator(town: Town) -> None:
 
 async def test_silence_takes_the_citys_policy(town: Town) -> None:
     flow = town.city.city.flows["filter0"]
-    assert flow.silent == "release", "the reference city releases proven silence"
+    assert flow.filter.silent == "release", "the reference city releases proven silence"
     call = await town.place(Script())
     result = await call.finished(deadline_seconds=40)
     record = await town.only_record(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from urllib.parse import parse_qsl
 
 from hypothesis import given
@@ -18,10 +19,17 @@ def test_each_fact_as_the_contract_says() -> None:
         "PROMPT,name=greeting&at_ms=20&heard_ms=1340&ended=key"
     )
     assert KeyPressed("#", 1340).told() == "KEY,digit=%23&at_ms=1340"
-    verdict = Verdict(Ruling.RELEASE, Reason.SILENT, "silence, floor")
+    verdict = Verdict(Ruling.RELEASE, Reason.SILENT, "silence, floor", 0.97)
     assert Judged(verdict, 7).told() == (
         "VERDICT,verdict=release&reason=silent&at_ms=7&evidence=silence%2C%20floor"
+        "&confidence=0.97"
     )
+    tone = KeyPressed("5", 1340, source="audio")
+    assert tone.told() == "KEY,digit=5&at_ms=1340&source=audio"
+    drawn = dataclasses.replace(verdict, ruling=Ruling.PASS, is_holdout=True)
+    assert Judged(drawn, 7).told().endswith("&confidence=0.97&holdout=1")
+    watched = dataclasses.replace(verdict, ruling=Ruling.PASS, is_shadow=True)
+    assert Judged(watched, 7).told().endswith("&confidence=0.97&shadow=1")
 
 
 @given(st.text())

@@ -12,11 +12,12 @@ from agi import frames, listening
 from agi.audiosocket import AudioLine
 from agi.in_force import Prompt
 from agi.listening import Listening
+from ghostfilter.signals import Heard, Sound
 from ivr.engine import Outcome
 from ivr.flow import Flow, Step
 from pbx.log import call_id
 
-PROMPT = Prompt(frames.SILENCE * 50, 1.0)
+PROMPT = Prompt(frames.SILENCE * 50, 1.0, bytes(16000))
 FLOW = Flow((Step("greeting", 1.0, 1.0), Step("second", 1.0, 1.0)))
 
 
@@ -85,6 +86,49 @@ async def test_a_fault_in_the_filter_ends_at_a_human(
     assert await ear.outcome(1) is Outcome.AUDIO_LOST
     assert ear.error == "ZeroDivisionError in the ghost filter"
     assert "the ghost filter failed" in caplog.text
+
+
+@pytest.mark.parametrize("word", ["prompt_started", "prompt_stopped"])
+async def test_a_filter_that_fails_at_our_own_words_ends_at_a_human(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    def fail(*_: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(listening.Detector, word, fail)
+    ear = Listening(FLOW, lambda _: PROMPT)
+    ear.connect(Line())
+    await asyncio.sleep(0)
+    ear.prompt_ended()
+    assert await ear.outcome(1) is Outcome.AUDIO_LOST
+    assert ear.error == "ZeroDivisionError in the ghost filter"
+    ear.close()
+
+
+async def test_a_key_heard_as_a_tone_is_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    tone = Heard(Sound.KEY_TONE, 0, 5, -20.0, 40.0, 1.0, "7")
+    monkeypatch.setattr(listening.Detector, "push", lambda *_: tone)
+    ear, line = await connected()
+    ear.hear(bytes(320))
+    assert await ear.outcome(1) is Outcome.KEY
+    assert [(key.digit, key.source) for key in ear.keys] == [("7", "audio")]
+    assert ear.key is None, "the verdict's reason is the tone, not an event"
+    assert line.told == ["play", "stop"]
+    ear.close()
+
+
+async def test_the_filter_knows_what_we_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bytes | None] = []
+    monkeypatch.setattr(
+        listening.Detector, "prompt_started", lambda _, pcm: said.append(pcm)
+    )
+    monkeypatch.setattr(
+        listening.Detector, "prompt_stopped", lambda _: said.append(None)
+    )
+    ear, _ = await connected()
+    ear.prompt_ended()
+    assert said == [PROMPT.pcm, None]
+    ear.close()
 
 
 async def test_a_line_that_never_comes_is_given_up(

@@ -1,17 +1,12 @@
-"""The detector's ears: when it says VOICE, and what it remembers."""
+"""The detector's ears: when it hears a voice, and what it remembers."""
 
 from __future__ import annotations
 
 import pytest
 
-from ghostfilter.detector import (
-    LOWEST_DBFS,
-    ONSET_FRAMES,
-    Detector,
-    Evidence,
-    Signal,
-    level_dbfs,
-)
+from ghostfilter.detector import ONSET_FRAMES, Detector, level_dbfs
+from ghostfilter.evidence import LOWEST_DBFS, Evidence
+from ghostfilter.signals import Sound
 from ghostfilter.vad import Vad
 from tests.unit.ghostfilter.sounds import frames, noise, silence, vowel
 
@@ -33,7 +28,8 @@ def heard(pcm: bytes, vad: Vad | None = None) -> tuple[int | None, Evidence]:
     detector = Detector(vad)
     at = None
     for index, frame in enumerate(frames(pcm)):
-        if detector.push(frame) is Signal.VOICE:
+        if (sound := detector.push(frame)) is not None:
+            assert sound.sound is Sound.NEAR_VOICE
             assert at is None, "the signal comes once"
             at = index
     return at, detector.evidence()
@@ -43,10 +39,11 @@ def test_a_voice_after_silence_is_heard_within_300_ms() -> None:
     at, evidence = heard(silence(1.0) + vowel(1.0))
     assert at is not None
     assert 50 + ONSET_FRAMES - 1 <= at <= 65
-    assert evidence.has_voice
-    assert evidence.voice_from_frame is not None
-    assert 49 <= evidence.voice_from_frame <= 54
-    assert evidence.voice_dbfs == pytest.approx(-25, abs=2)
+    assert evidence.person == evidence.voices == 1.0
+    voice = evidence.get(Sound.NEAR_VOICE)
+    assert voice is not None
+    assert 49 <= voice.from_frame <= 54
+    assert voice.dbfs == pytest.approx(-25, abs=2)
 
 
 def test_a_voice_from_the_first_frame_on_is_heard() -> None:
@@ -65,9 +62,8 @@ def test_a_voice_over_noise_is_heard() -> None:
 def test_silence_and_soft_noise_are_no_voice(sound: bytes) -> None:
     at, evidence = heard(sound)
     assert at is None
-    assert not evidence.has_voice
-    assert evidence.voice_from_frame is None
-    assert evidence.voice_dbfs is None
+    assert evidence.person == evidence.voices == 0.0
+    assert [heard.sound for heard in evidence.heard] in ([Sound.SILENCE], [Sound.NOISE])
     assert evidence.frames == 150
 
 
@@ -94,10 +90,10 @@ def test_words_with_gaps_add_up_within_the_window() -> None:
 
 def test_the_longest_stretch_forgives_short_gaps_only() -> None:
     loud = vowel(0.8)
-    _, evidence = heard(loud, Witness("xxxx" + "." * 7 + "xxx" + "." * 26))
-    assert evidence.longest_voice_frames == 7
-    _, evidence = heard(loud, Witness("xxxx" + "." * 8 + "xxx" + "." * 25))
-    assert evidence.longest_voice_frames == 4
+    _, evidence = heard(loud, Witness("x" * 4 + "." * 7 + "x" * 12 + "." * 17))
+    assert evidence.heard[0].frames == 16
+    _, evidence = heard(loud, Witness("x" * 4 + "." * 8 + "x" * 12 + "." * 16))
+    assert evidence.heard[0].frames == 12
 
 
 def test_the_floor_follows_the_line_s_quiet_share() -> None:
@@ -107,9 +103,10 @@ def test_the_floor_follows_the_line_s_quiet_share() -> None:
 
 
 def test_nothing_heard_at_all() -> None:
-    assert Detector().evidence() == Evidence(
-        0, False, None, 0, None, LOWEST_DBFS, LOWEST_DBFS
-    )
+    detector = Detector()
+    detector.prompt_started(bytes(320))
+    detector.prompt_stopped()
+    assert detector.evidence() == Evidence(0)
 
 
 def test_a_frame_of_another_length_is_refused() -> None:

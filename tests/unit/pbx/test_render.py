@@ -15,7 +15,8 @@ from pbx.asterisk.dialplan import faults, read_dialplan
 from pbx.asterisk.phones import baresip_account, settings_text
 from pbx.asterisk.render import ladder, render_city
 from pbx.asterisk.secrets import Secrets
-from pbx.model.city import City, Network, Operator, Queue, SilentPolicy, read_city
+from pbx.model.city import City, Network, Operator, Queue, read_city
+from pbx.model.policy import Policy, Treatment
 
 CONFIG = Path(__file__).parents[3] / "asterisk-config"
 CITY = read_city((CONFIG / "city.toml").read_text(), source="city.toml")
@@ -90,7 +91,7 @@ def test_we_hang_up_after_a_release_and_after_a_conversation_only() -> None:
 
 
 def test_a_flow_that_releases_nobody_has_no_release_at_all() -> None:
-    city = with_flow(silent=SilentPolicy.OPERATOR, noise=SilentPolicy.LOW_PRIORITY)
+    city = with_flow(filter=Policy(silent=Treatment.OPERATOR))
     text = rendered(city)["extensions.conf"]
     assert text.count("Hangup(") == 2  # `served`, and an operator's own call
     assert not [c for c in read_dialplan(text).contexts if c.startswith("release-")]
@@ -363,7 +364,7 @@ def test_what_an_operator_enters_in_a_softphone() -> None:
 
 def test_two_numbers_two_flows_and_a_queue_without_overflow() -> None:
     document = CITY.model_dump()
-    document["flows"]["plain"] = document["flows"]["filter0"] | {"silent": "operator"}
+    document["flows"]["plain"] = document["flows"]["filter0"] | {"filter": {}}
     document["numbers"].append(
         {"number": "+62112", "flow": "plain", "queue": "cadangan", "priority": 0}
     )

@@ -28,7 +28,7 @@ TEXT = (PROJECT / "asterisk-config/city.toml").read_text()
 
 def city(**flow: str) -> City:
     declared = tomllib.loads(TEXT)
-    declared["flows"]["filter0"] |= flow
+    declared["flows"]["filter0"]["filter"] |= flow
     return City.model_validate(declared)
 
 
