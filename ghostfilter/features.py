@@ -1,4 +1,4 @@
-"""What the net looks at: 52 numbers a frame, made from blocks of spectra.
+"""What the net looks at: 54 numbers a frame, made from blocks of spectra.
 
 Log-mel bands as they are and over the line's own floor, level, harmonicity, spectral
 tilt, and webrtcvad's opinion. Where our own prompt may be coming back, what it explains
@@ -22,7 +22,7 @@ FLOOR_BLOCKS = 12
 R. Martin 2001, without his bias correction)."""
 LAGS = np.arange(12, 112, 2)
 """Pitch periods looked for, in samples: 71…667 Hz, a man's voice to a baby's cry."""
-FEATURES = 2 * BANDS + 4
+FEATURES = 2 * BANDS + 6
 
 
 def mel_filters() -> Floats:
@@ -66,8 +66,13 @@ class Features:
         self._lowest = np.full((FLOOR_BLOCKS, BANDS), np.inf, np.float32)
         self._at = 0
 
-    def of(self, block: Block, bands: Floats) -> Floats:
-        """(8, 52) for a block and its mel power, our echo already taken out."""
+    def of(
+        self, block: Block, bands: Floats, explained: Floats, correlation: float
+    ) -> Floats:
+        """(8, 54) for a block and its mel power, our echo already taken out.
+
+        `explained` (8,) and `correlation` are the echo's own: what share it took out.
+        """
         log = np.log(bands + EPSILON)
         self._lowest[self._at % FLOOR_BLOCKS] = log.min(axis=0)
         self._at += 1
@@ -80,6 +85,8 @@ class Features:
         out[:, BANDS : 2 * BANDS] *= 0.25
         period = block.power @ _COSINES
         whole = block.power[:, 2:].sum(axis=1) * 2.0 + 1e-7
+        out[:, -6] = explained
+        out[:, -5] = correlation
         out[:, -4] = period.max(axis=1) / whole
         out[:, -3] = block.is_speech
         out[:, -2] = block.dbfs * 0.05 + 2.0
