@@ -11,27 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostfilter.spectra import BINS, BLOCK_FRAMES, HZ_PER_BIN, Floats
+from ghostfilter.spectra import BINS, HZ_PER_BIN, Floats
 
 _LOWEST_BIN = 3
 """Below 90 Hz telephony carries nothing but hum."""
 _AROUND = np.arange(-2, 3)
-_ROWS = np.arange(BLOCK_FRAMES)[:, None]
 _TINY = np.float32(1e-12)
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Of eight frames, by frequency: the lower of the two strongest lines first."""
+    """Of each frame, by frequency: the lower of the two strongest lines first."""
 
     hertz: Floats
-    """(8, 2)."""
+    """(frames, 2)."""
     share: Floats
-    """(8, 2): of the frame's energy above 90 Hz, 0…1."""
+    """(frames, 2): of the frame's energy above 90 Hz, 0…1."""
 
 
 def two_lines(power: Floats) -> Lines:
-    """Find the two strongest lines of each of eight power spectra (8, 129)."""
+    """Find the two strongest lines of each power spectrum (frames, 129)."""
     rest = power.copy()
     rest[:, :_LOWEST_BIN] = 0.0
     whole = rest.sum(1) + _TINY
@@ -49,8 +48,9 @@ def _take_strongest(rest: Floats) -> tuple[Floats, Floats]:
     """Frequency and energy of the strongest line, which is taken out of `rest`."""
     middle: NDArray[np.intp] = rest[:, 2 : BINS - 2].argmax(1) + 2
     bins = middle[:, None] + _AROUND
-    parts = rest[_ROWS, bins]
-    rest[_ROWS, bins] = 0.0
+    rows = np.arange(len(rest))[:, None]
+    parts = rest[rows, bins]
+    rest[rows, bins] = 0.0
     size = np.sqrt(parts[:, 1:4]) + _TINY
     above = size[:, 2] > size[:, 0]
     ratio = np.where(above, size[:, 2], size[:, 0]) / size[:, 1]

@@ -22,6 +22,8 @@ QUIET_DBFS = -55.0
 TONAL_SHARE = 0.85
 """One line that holds this share of a frame is a tone."""
 EXPLAINED_SHARE = 0.9
+_LOWEST_TONE_HERTZ = 330.0
+_ALIKE_DB = 2.5
 _GAP_FRAMES = 3
 """Shorter holes are lost packets, not cadence (shortest pause in E.180: 100 ms)."""
 _SAME_HERTZ = 12.0
@@ -66,12 +68,16 @@ class Tones:
         if block.dbfs.max() < QUIET_DBFS and self._keys.is_idle and not self._run:
             return None
         lines = two_lines(block.power)
-        self._explains = lines.share.sum(1) >= EXPLAINED_SHARE
+        self._explains = _explained(block, lines)
         self._follow(block, lines)
         return self._press(block, lines)
 
     def explains(self) -> NDArray[np.bool_]:
-        """Of each frame of the last block: whether two tones are ≥ 90 % of it."""
+        """Of each frame of the last block: whether it is nothing but steady tone.
+
+        At least 90 % of it are one or two lines above 330 Hz that its neighbour has
+        as well, as loud; a thump in a pocket has lines, too, but below.
+        """
         return self._explains
 
     def heard(self) -> list[Heard]:
@@ -155,6 +161,26 @@ class Tones:
         dbfs, spread_db = _mean_and_spread([level for _, _, level in inner])
         first, last = self._run[0][0], self._run[-1][0]
         return [Burst(first, last - first + 1, hertz, spread_hertz, dbfs, spread_db)]
+
+
+def _explained(block: Block, lines: Lines) -> NDArray[np.bool_]:
+    pure = lines.share.sum(1) >= EXPLAINED_SHARE
+    if not pure.any():
+        return _NOTHING
+    strongest = np.where(
+        lines.share[:, 0] >= lines.share[:, 1], lines.hertz[:, 0], lines.hertz[:, 1]
+    )
+    pure &= strongest >= _LOWEST_TONE_HERTZ
+    near = NETWORK_HERTZ[1] >= strongest
+    alike = np.abs(np.diff(strongest)) <= np.where(near[1:], 60.0, 10.0)
+    alike &= np.abs(np.diff(block.dbfs)) <= _ALIKE_DB
+    alike &= pure[1:] & pure[:-1]
+    explained = np.zeros(BLOCK_FRAMES, np.bool_)
+    explained[1:] |= alike
+    explained[:-1] |= alike
+    explained[1:] |= explained[:-1] & pure[1:]
+    explained[:-1] |= explained[1:] & pure[:-1]
+    return explained
 
 
 def _tone(hertz: list[float], share: list[float]) -> float | None:
