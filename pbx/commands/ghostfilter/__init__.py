@@ -12,7 +12,10 @@ import typer
 
 from pbx.commands import LOOK
 
-COMMANDS = ("evaluate",)
+COMMANDS = (
+    "evaluate",
+    "explain",
+)
 """Each is a module of this package; the order is the help's."""
 
 HELP = """Is somebody there? Measure, explain and review the ghost filter.
@@ -21,6 +24,7 @@ Nobody who needs help is lost: the filter errs towards people, says why it
 decided as it did, and its errors are measured, before a change and after.
 
 [bold]gerbang ghostfilter evaluate DIR[/bold]    on recorded callers: who is lost?
+[bold]gerbang ghostfilter explain FILE[/bold]    one call: what was heard, and when
 
 Exit status of each: 0 done; 1 it could not be, and why; 2 a mistyped command.
 More: docs/ghostfilter.md

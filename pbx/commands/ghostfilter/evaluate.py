@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from pbx.commands.ghostfilter import MEASURE
+
+if TYPE_CHECKING:
+    from pbx.laboratory.corpus import Corpus
+    from pbx.laboratory.figures import Figures
+    from pbx.laboratory.measure import Outcome
+
+UNREADABLE = 3
+INTERRUPTED = 130
 
 
 def register(group: typer.Typer) -> None:
@@ -17,13 +26,95 @@ def register(group: typer.Typer) -> None:
         folder: Path = typer.Argument(
             ..., metavar="DIR", help="A folder with manifest.csv and its clips."
         ),
+        as_json: bool = typer.Option(False, "--json", help="One JSON object."),
+        page: Path | None = typer.Option(
+            None, metavar="FILE.html", help="Also write a page: plots, and failures."
+        ),
+        jobs: int = typer.Option(
+            0, "--jobs", "-j", min=0, help="Processes at once; 0: one per core."
+        ),
     ) -> None:
-        """Judge every recorded caller of a folder as a call would.
+        """Judge recorded callers as a call would: who is lost, who is kept away?
 
-        [bold]gerbang ghostfilter evaluate DIR[/bold]    tables in this terminal
+        manifest.csv has at least the columns path, label (speech, ghost, distant,
+        ambiguous) and class. Each clip goes through the path of a call: G.711,
+        frames of 20 ms, verdict; it is all that we ever hear of that caller.
 
-        Exit status 0: judged. 1: the folder cannot be read.
+        [bold]gerbang ghostfilter evaluate DIR[/bold]                   tables, here
+        [bold]gerbang ghostfilter evaluate DIR --json[/bold]            for programs
+        [bold]gerbang ghostfilter evaluate DIR --page FILE.html[/bold]  plots, sound
+
+        Ctrl-C shows the figures of what was judged by then.
+
+        Exit status 0: every clip was judged. 1: DIR cannot be judged, and why.
+        3: some clips could not be read; they are named. 130: interrupted.
         """
-        from ghostfilter.evaluate import clips, judge_clip, report
+        from pbx.laboratory.figures import figures
 
-        typer.echo(report([judge_clip(row, pcm) for row, pcm in clips(folder)]))
+        corpus = _read(folder)
+        _check(page)
+        outcomes, is_whole = _judge(corpus, jobs)
+        found = figures(outcomes)
+        _tell(found, as_json, is_whole=is_whole, of=len(corpus.rows))
+        if page is not None:
+            from pbx.laboratory.page import write_page
+
+            write_page(page, corpus, outcomes)
+            typer.echo(f"page: {page}", err=True)
+        if not is_whole:
+            raise typer.Exit(INTERRUPTED)
+        if found.unreadable:
+            raise typer.Exit(UNREADABLE)
+
+
+def _read(folder: Path) -> Corpus:
+    from pbx.laboratory.corpus import CorpusError, read_corpus
+
+    try:
+        return read_corpus(folder)
+    except CorpusError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _check(page: Path | None) -> None:
+    """Whether a page can be made at all; asked before the long work, not after."""
+    if page is None:
+        return
+    from pbx.laboratory.picture import PictureError, need_matplotlib
+
+    try:
+        need_matplotlib()
+        page.touch()
+    except (PictureError, OSError) as error:
+        typer.echo(f"--page {page}: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _judge(corpus: Corpus, jobs: int) -> tuple[list[Outcome], bool]:
+    """What was judged, and whether that was everything."""
+    from pbx.commands.ghostfilter.progress import counted
+    from pbx.laboratory.measure import measure
+
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in counted(measure(corpus, jobs=jobs), len(corpus.rows), "clips"):
+            outcomes.append(outcome)  # noqa: PERF402 - Ctrl-C keeps what is there
+    except KeyboardInterrupt:
+        return outcomes, False
+    return outcomes, True
+
+
+def _tell(found: Figures, as_json: bool, *, is_whole: bool, of: int) -> None:
+    from pbx.laboratory import report
+
+    if not is_whole:
+        typer.echo(f"interrupted: {found.judged} of {of} clips were judged", err=True)
+    if as_json:
+        import json
+
+        print(json.dumps({"is_whole": is_whole} | report.as_json(found), indent=1))
+        return
+    from rich.console import Console
+
+    Console().print(report.as_text(found))
