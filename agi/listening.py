@@ -19,6 +19,7 @@ from agi.audiosocket import AudioLine, Ear
 from agi.facts import KeyPressed, PromptHeard
 from agi.frames import FRAME_SECONDS
 from agi.in_force import Prompt
+from agi.kept_audio import Tape
 from ghostfilter.detector import Detector
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import Heard, Sound
@@ -66,6 +67,7 @@ class Listening(Ear):
         self.prompts: list[PromptHeard] = []
         self.keys: list[KeyPressed] = []
         self.error: str | None = None
+        self.tape = Tape()
 
     async def outcome(self, deadline_seconds: float) -> Outcome:
         """How the flow ended; after the deadline, as if the audio were lost."""
@@ -128,6 +130,7 @@ class Listening(Ear):
         """20 ms of the caller."""
         if self._finished_at is not None:
             return
+        self.tape.hear(frame)
         try:
             heard = self._detector.push(frame)
         except Exception as error:  # noqa: BLE001 - per call: logged, and to a human

@@ -62,6 +62,11 @@ class Settings:
         return self.state / "sounds"
 
     @property
+    def kept(self) -> Path:
+        """Callers' audio kept for review, a folder a day, mode 0700."""
+        return self.state / "kept"
+
+    @property
     def run(self) -> Path:
         """Pid files, the notify socket, one status file a process."""
         return self.state / "run"

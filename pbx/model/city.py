@@ -29,6 +29,7 @@ from pbx.model.faults import CityError as CityError
 from pbx.model.faults import ContradictionError, Problem, faults_of, line_of, toml_fault
 from pbx.model.faults import Fault as Fault
 from pbx.model.policy import Policy
+from pbx.model.retention import Retention
 
 _NAME = r"^[a-z][a-z0-9-]{0,39}$"
 _NUMBER = r"^\+?[0-9]{2,15}$"
@@ -278,6 +279,7 @@ class City(_Declared):
     queues: Annotated[list[Queue], Field(min_length=1)]
     operators: Annotated[list[Operator], Field(min_length=1)]
     destinations: list[Destination] = []
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _everything_named_exists(self) -> Self:
