@@ -17,6 +17,7 @@ from agi.audiosocket import AudioLine, Ear
 from agi.facts import Fact, Judged
 from agi.figures import Figures
 from agi.in_force import InForce
+from agi.kept_audio import KeptCall, Shelf
 from agi.listening import Listening
 from agi.protocol import Reply, Request
 from agi.session import Session, SessionEndedError
@@ -76,11 +77,13 @@ class Intake:
         audio_port: int,
         in_force: Callable[[], InForce],
         figures: Figures,
+        shelf: Shelf,
     ) -> None:
         self._worker = worker
         self._audio_port = audio_port
         self._in_force = in_force
         self._figures = figures
+        self._shelf = shelf
         self._expected: dict[UUID, Listening] = {}
 
     def expected(self, uuid: UUID, line: AudioLine) -> Ear | None:
@@ -137,7 +140,8 @@ class _Call:
             # Mostly a hang-up: Asterisk leaves AudioSocket first and AGI a moment
             # later. Saying the safe answer again shows whether anybody is there.
             await self._set("INTAKE_ROUTE", Way.QUEUE.value)
-        verdict = self._judge(invitation, listening)
+        context = self._context(invitation, listening)
+        verdict = self._judge(invitation, listening, context)
         route = self._route(invitation, verdict)
         judged = Judged(verdict, listening.lasted_ms)
         await self._tell([*listening.prompts, *listening.keys, judged])
@@ -151,6 +155,7 @@ class _Call:
             queue=route.queue,
             priority=route.priority,
         )
+        self._keep(invitation, listening, context, verdict)
 
     async def _listen(self, invitation: Invitation) -> tuple[Listening, Outcome]:
         """Screen the caller: his audio comes to us until the flow has ended."""
@@ -173,18 +178,19 @@ class _Call:
             listening.close()
         return listening, outcome
 
-    def _judge(self, invitation: Invitation, listening: Listening) -> Verdict:
-        flow = self._in_force.city.flows[invitation.flow]
-        verdict = judge(
-            listening.evidence,
-            flow.filter,
-            Context(
-                expected_frames=listening.expected_frames,
-                key=listening.key,
-                is_repeat=invitation.is_repeat,
-                error=listening.error,
-            ),
+    def _context(self, invitation: Invitation, listening: Listening) -> Context:
+        return Context(
+            expected_frames=listening.expected_frames,
+            key=listening.key,
+            is_repeat=invitation.is_repeat,
+            error=listening.error,
         )
+
+    def _judge(
+        self, invitation: Invitation, listening: Listening, context: Context
+    ) -> Verdict:
+        flow = self._in_force.city.flows[invitation.flow]
+        verdict = judge(listening.evidence, flow.filter, context)
         _log.info(
             "verdict %s reason=%s: %s", verdict.ruling, verdict.reason, verdict.because
         )
@@ -203,6 +209,28 @@ class _Call:
                 low_priority=city.flows[invitation.flow].low_priority,
             )
         )
+
+    def _keep(
+        self,
+        invitation: Invitation,
+        listening: Listening,
+        context: Context,
+        verdict: Verdict,
+    ) -> None:
+        """Keep what was heard, if the city wants it: a thread writes it."""
+        call = KeptCall(
+            call_id=invitation.call_id,
+            at=listening.tape.at,
+            number=invitation.number,
+            flow=invitation.flow,
+            prompts=listening.prompts,
+            keys=listening.keys,
+            verdict=verdict,
+            context=context,
+            pcm=listening.tape.pcm,
+        )
+        if call.is_wanted(self._in_force.city.retention.keep):
+            self._intake._shelf.put(call)
 
     async def _tell(self, facts: list[Fact]) -> None:
         """The journal's facts. One that Asterisk refuses must not cost the call."""

@@ -75,15 +75,6 @@ class KeptCall:
     pcm: bytes | bytearray = field(repr=False)
 
     @property
-    def is_would_be_release(self) -> bool:
-        """Whether only the lot (holdout) or shadow mode kept the caller."""
-        return bool(
-            # until every verdict says so
-            getattr(self.verdict, "is_holdout", False)
-            or getattr(self.verdict, "is_shadow", False)
-        )
-
-    @property
     def story(self) -> dict[str, Any]:
         """What lies beside the audio, as JSON."""
         return {
@@ -94,14 +85,18 @@ class KeptCall:
             "prompts": [asdict(prompt) for prompt in self.prompts],
             "keys": [asdict(key) for key in self.keys],
             "verdict": asdict(self.verdict),
-            "shadowed": bool(getattr(self.verdict, "is_shadow", False)),
+            "shadowed": self.verdict.is_shadow,
             "context": asdict(self.context),
         }
 
     def is_wanted(self, keep: Keep) -> bool:
         """Whether the city keeps it. Releases, real or would-be, are always kept."""
         ruling = self.verdict.ruling
-        if ruling is Ruling.RELEASE or self.is_would_be_release:
+        if (
+            ruling is Ruling.RELEASE
+            or self.verdict.is_holdout
+            or self.verdict.is_shadow
+        ):
             return True
         match keep:
             case Keep.RELEASED:

@@ -13,6 +13,7 @@ from agi.audiosocket import AudioLine
 from agi.doorkeeper import Doorkeeper
 from agi.figures import Figures
 from agi.intake import Intake
+from agi.kept_audio import Shelf
 from agi.pacer import Pacer
 from agi.protocol import Request
 from agi.session import Session
@@ -31,6 +32,8 @@ SWEEP_SECONDS = 0.25
 STATUS_SECONDS = 1.0
 DRAIN_SECONDS = 45.0
 """Longer than the longest flow a city may declare usually takes."""
+KEEP_SECONDS = 5.0
+"""At the end, for the audio that still waits to be written."""
 
 
 class PortTakenError(Exception):
@@ -51,8 +54,13 @@ class Worker:
         self._pacer = Pacer()
         self._agi_door = Doorkeeper(loop.time)
         self._audio_door = Doorkeeper(loop.time)
+        self._shelf = Shelf(settings.kept)
         self._intake = Intake(
-            worker, self.audio_port, lambda: self._keeper.current, self.figures
+            worker,
+            self.audio_port,
+            lambda: self._keeper.current,
+            self.figures,
+            self._shelf,
         )
         self._calls: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup | None = None
@@ -69,6 +77,7 @@ class Worker:
             stack.callback(audio.close)
             agi = await self._listen(self._new_session, self.agi_port, shared=True)
             stack.callback(agi.close)
+            self._shelf.start()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 running = [
@@ -81,6 +90,7 @@ class Worker:
                 await self._stop.wait()
                 agi.close()
                 await self._drain(drain_seconds)
+                await asyncio.to_thread(self._shelf.close, KEEP_SECONDS)
                 for task in running:
                     task.cancel()
         self._write_figures()
@@ -170,13 +180,30 @@ class Worker:
             self.status.raise_alarm("prompt-missing", "; ".join(missing))
         else:
             self.status.clear_alarm("prompt-missing")
+        self._watch_shelf()
         self.status.write()
+
+    def _watch_shelf(self) -> None:
+        trouble = self._shelf.trouble
+        if trouble is None:
+            self.status.clear_alarm("audio-not-kept")
+            return
+        self.status.raise_alarm(
+            "audio-not-kept",
+            "What the filter hears cannot be kept, so releases cannot be reviewed: "
+            f"{trouble}. Calls go on. Make room on the disk, or give the folder of "
+            "kept audio to the user who runs us",
+        )
 
     def _write_figures(self) -> None:
         doors = (self._agi_door.turned, self._audio_door.turned)
         self.figures.turned_away = sum(door.late + door.crowded for door in doors)
         worst = round(self._pacer.worst_lateness_seconds * 1000, 1)
-        self.status.figures = self.figures.shown() | {"worst_lateness_ms": worst}
+        self.status.figures = self.figures.shown() | {
+            "worst_lateness_ms": worst,
+            "audio_kept": self._shelf.kept,
+            "audio_lost": self._shelf.lost,
+        }
 
 
 @contextlib.contextmanager
