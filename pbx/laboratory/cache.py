@@ -1,0 +1,262 @@
+"""The training cache: every declared sound as int16 pieces that load in a second."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from pbx.laboratory.material import (
+    DECLARED,
+    Claim,
+    MaterialError,
+    Package,
+    claim,
+    read_list,
+)
+from pbx.laboratory.packages import fetch, sha256_of, unpack
+from pbx.laboratory.pieces import RATE_HZ, Pcm, decode, pieces_of
+
+RECIPE = "1"
+"""Part of every shard's key: change it when pieces are made in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the manifest: a piece and where it came from."""
+
+    shard: str
+    start: int
+    """In samples of 8 kHz, within the shard."""
+    length: int
+    label: str
+    kind: str
+    """The class, in the corpus's words where they fit."""
+    source: str
+    group: str
+    """Source and speaker or recording: cross-validate by it."""
+    lang: str
+    licence: str
+    overlaps: str
+    """Sources of the corpus with the same recordings, divided by spaces."""
+    package: str
+    path: str
+
+    @property
+    def seconds(self) -> float:
+        """How long the piece lasts."""
+        return self.length / RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece with its sound."""
+
+    entry: Entry
+    pcm: Pcm
+
+
+def cache_folder() -> Path:
+    """`$GERBANG_CACHE/training`, or the user's cache without it."""
+    base = os.environ.get("GERBANG_CACHE")
+    home = Path(base) if base else Path.home() / ".cache" / "gerbang112"
+    return home / "training"
+
+
+def load(folder: Path | None = None) -> list[Piece]:
+    """Every piece of the cache, its sound mapped into memory, in manifest order.
+
+    Raises MaterialError when there is no cache yet.
+    """
+    folder = folder or cache_folder()
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise MaterialError(
+            f"{manifest}: no training audio yet. Make it: python -m pbx.laboratory.cache"
+        )
+    shards: dict[str, Pcm] = {}
+    pieces = []
+    for entry in read_manifest(manifest):
+        if entry.shard not in shards:
+            shards[entry.shard] = np.load(folder / entry.shard, mmap_mode="r")
+        sound = shards[entry.shard][entry.start : entry.start + entry.length]
+        pieces.append(Piece(entry, sound))
+    return pieces
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """The lines of a manifest, or of one package's part of it."""
+    with path.open(newline="") as stream:
+        return [
+            Entry(
+                **{
+                    **row,
+                    "start": int(row["start"]),
+                    "length": int(row["length"]),
+                }  # type: ignore[arg-type]
+            )
+            for row in csv.DictReader(stream)
+        ]
+
+
+def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
+    """Write it whole, or leave the old one."""
+    coming = path.with_suffix(".coming")
+    with coming.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Entry)])
+        writer.writeheader()
+        writer.writerows(asdict(entry) for entry in entries)
+    coming.replace(path)
+
+
+def make(packages: Sequence[Package], folder: Path, console: Console) -> list[Entry]:
+    """Make what is missing, package by package, then one manifest and its SHA-256s.
+
+    A package that fails is told and left out; the others go on. Raises MaterialError
+    at the end when any failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    entries: list[Entry] = []
+    failed: list[str] = []
+    with Progress(console=console) as progress:
+        task = progress.add_task("training audio", total=len(packages))
+        for package in packages:
+            progress.update(task, description=f"{package.name:<32}")
+            try:
+                entries += make_package(package, folder)
+            except MaterialError as error:
+                failed.append(str(error))
+                console.print(f"[red]{error}")
+            progress.advance(task)
+    write_manifest(folder / "manifest.csv", entries)
+    _write_sums(folder, sorted({entry.shard for entry in entries}))
+    if failed:
+        raise MaterialError(f"{len(failed)} packages could not be used, see above.")
+    return entries
+
+
+def make_package(package: Package, folder: Path) -> list[Entry]:
+    """This package's entries; its shard is made unless an equal one lies there."""
+    archive = fetch(package, folder / "packages")
+    key = hashlib.sha256(
+        f"{RECIPE} {package.model_dump_json()} {sha256_of(archive)}".encode()
+    ).hexdigest()[:12]
+    part = folder / f"{package.registry}-{package.name.replace('/', '+')}-{key}.csv"
+    shard = part.with_suffix(".npy")
+    if part.is_file() and shard.is_file():
+        return read_manifest(part)
+    with tempfile.TemporaryDirectory(prefix="gerbang-material-") as scratch:
+        claims = claim(package, unpack(archive, package, Path(scratch)))
+        made = cap(_made(package, claims, Path(scratch)))
+    entries, sound = _joined(made, shard.name)
+    np.save(shard, sound)
+    write_manifest(part, entries)
+    return entries
+
+
+Made = tuple[Claim, Entry, Pcm]
+
+
+def _made(package: Package, claims: Sequence[Claim], root: Path) -> list[Made]:
+    made: list[Made] = []
+    for rate in {one.sounds.raw_rate_hz for one in claims}:
+        some = [one for one in claims if one.sounds.raw_rate_hz == rate]
+        sounds = decode([root / one.path for one in some], rate)
+        for one, pcm in zip(some, sounds, strict=True):
+            for piece in pieces_of(pcm) if pcm is not None else []:
+                made.append((one, _entry(package, one), piece))
+    return made
+
+
+def _entry(package: Package, one: Claim) -> Entry:
+    return Entry(
+        shard="",
+        start=0,
+        length=0,
+        label=one.sounds.label,
+        kind=one.sounds.kind,
+        source=package.source,
+        group=f"{package.source}:{one.sounds.group_of(one.path)}",
+        lang=one.sounds.lang_of(one.path),
+        licence=package.licence,
+        overlaps=" ".join(package.overlaps),
+        package=package.name,
+        path=one.path,
+    )
+
+
+def cap(made: Sequence[Made]) -> list[Made]:
+    """At most `cap_minutes` of each entry of the list, shared evenly by its groups.
+
+    Which pieces stay is drawn by a hash of their path: the same ones every time.
+    """
+    by_entry: dict[int, dict[str, list[Made]]] = defaultdict(lambda: defaultdict(list))
+    for one in made:
+        by_entry[id(one[0].sounds)][one[1].group].append(one)
+    kept: list[Made] = []
+    for groups in by_entry.values():
+        left = next(iter(groups.values()))[0][0].sounds.cap_minutes * 60 * RATE_HZ
+        queues = [sorted(group, key=_drawn) for group in groups.values()]
+        while left > 0 and queues:
+            for queue in sorted(queues, key=lambda queue: _drawn(queue[0])):
+                if left > 0:
+                    kept.append(queue.pop(0))
+                    left -= len(kept[-1][2])
+            queues = [queue for queue in queues if queue]
+    return kept
+
+
+def _drawn(one: Made) -> str:
+    return hashlib.sha256(f"{one[1].path} {len(one[2])}".encode()).hexdigest()
+
+
+def _joined(made: Sequence[Made], shard: str) -> tuple[list[Entry], Pcm]:
+    entries, at = [], 0
+    ordered = sorted(made, key=lambda one: one[1].path)
+    for _, entry, pcm in ordered:
+        values = {**asdict(entry), "shard": shard, "start": at, "length": len(pcm)}
+        entries.append(Entry(**values))
+        at += len(pcm)
+    sounds = [pcm for _, _, pcm in ordered] or [np.zeros(0, np.int16)]
+    return entries, np.concatenate(sounds).astype(np.int16)
+
+
+def _write_sums(folder: Path, names: Sequence[str]) -> None:
+    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make the cache; says what it needs when something is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("packages", nargs="*", help="only these (default: all)")
+    parser.add_argument("--folder", type=Path, default=cache_folder())
+    wanted = parser.parse_args(argv)
+    console = Console()
+    for tool in ("ffmpeg", "dpkg-deb", "apt-get"):
+        if shutil.which(tool) is None:
+            raise SystemExit(f"{tool} is missing: apt-get install ffmpeg dpkg apt")
+    try:
+        packages = read_list(DECLARED)
+        chosen = [one for one in packages if one.name in wanted.packages]
+        entries = make(chosen or packages, wanted.folder, console)
+    except MaterialError as error:
+        raise SystemExit(str(error)) from error
+    for label in sorted({entry.label for entry in entries}):
+        seconds = sum(entry.seconds for entry in entries if entry.label == label)
+        console.print(f"{label:<10}{seconds / 3600:6.2f} h")
+
+
+if __name__ == "__main__":
+    main()
