@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pbx.commands.ghostfilter import MEASURE
+from pbx.commands.ghostfilter.dialogue import CALLS, SEED, Wanted, run_dialogue
 
 if TYPE_CHECKING:
     from pbx.laboratory.corpus import Corpus
@@ -33,6 +34,21 @@ def register(group: typer.Typer) -> None:
         jobs: int = typer.Option(
             0, "--jobs", "-j", min=0, help="Processes at once; 0: one per core."
         ),
+        dialogue: bool = typer.Option(
+            False,
+            "--dialogue",
+            help="Make whole calls of the clips, with our prompts and their echo.",
+        ),
+        calls: int = typer.Option(
+            CALLS, min=1, help="With --dialogue: how many; three of four are people."
+        ),
+        seed: int = typer.Option(SEED, min=0, help="With --dialogue: other calls."),
+        only: int | None = typer.Option(
+            None, min=0, metavar="N", help="With --dialogue: play call N alone."
+        ),
+        write: Path | None = typer.Option(
+            None, metavar="OUT", help="With --dialogue: WAVs of the lost, or of --only."
+        ),
     ) -> None:
         """Judge recorded callers as a call would: who is lost, who is kept away?
 
@@ -43,12 +59,17 @@ def register(group: typer.Typer) -> None:
         [bold]gerbang ghostfilter evaluate DIR[/bold]                   tables, here
         [bold]gerbang ghostfilter evaluate DIR --json[/bold]            for programs
         [bold]gerbang ghostfilter evaluate DIR --page FILE.html[/bold]  plots, sound
+        [bold]gerbang ghostfilter evaluate DIR --dialogue[/bold]        whole calls
 
         Ctrl-C shows the figures of what was judged by then.
 
         Exit status 0: every clip was judged. 1: DIR cannot be judged, and why.
-        3: some clips could not be read; they are named. 130: interrupted.
+        3: some clips could not be read; they are named. 4: --dialogue lost somebody.
+        130: interrupted.
         """
+        if dialogue:
+            run_dialogue(Wanted(folder, calls, seed, jobs, as_json, write, only))
+            return
         from pbx.laboratory.figures import figures
 
         corpus = _read(folder)

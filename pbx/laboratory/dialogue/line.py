@@ -1,0 +1,111 @@
+"""The telephone line between a caller and us: G.711, lost packets, gaps.
+
+A frame the trunk lost does not reach AudioSocket at all, so the frames that come are
+fewer than the clock's ticks. What a radio network lost is filled by its decoder: the
+last frame again, fading (as 3GPP TS 26.091 does), and no frame is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pbx.laboratory.dialogue.sounds import Dice, Samples, gain
+
+FRAME_SAMPLES = 160
+FRAME_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one call's audio travels."""
+
+    law: str = "alaw"
+    """`alaw` or `ulaw`: the trunk's codec."""
+    loss: float = 0.0
+    """Share of frames lost."""
+    burst_frames: float = 1.0
+    """Mean length of a loss."""
+    is_concealed: bool = False
+    """Lost on the radio and filled, instead of lost on the trunk and missing."""
+    gap_from_seconds: float | None = None
+    gap_seconds: float = 0.0
+    """No media at all for so long."""
+
+
+def travel(sound: Samples, line: Line, dice: Dice) -> list[bytes | None]:
+    """Frames of 20 ms as they reach us, one a tick; None: none came."""
+    count = sound.size // FRAME_SAMPLES
+    frames = sound[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
+    lost = lost_frames(count, line, dice)
+    if line.is_concealed:
+        frames, lost = _concealed(frames, lost), np.zeros(count, np.bool_)
+    if line.gap_from_seconds is not None:
+        first = round(line.gap_from_seconds / FRAME_SECONDS)
+        lost[first : first + round(line.gap_seconds / FRAME_SECONDS)] = True
+    heard = g711(np.ascontiguousarray(frames).reshape(-1), line.law)
+    wire = heard.tobytes()
+    step = 2 * FRAME_SAMPLES
+    return [
+        None if gone else wire[at * step : (at + 1) * step]
+        for at, gone in enumerate(lost.tolist())
+    ]
+
+
+def lost_frames(count: int, line: Line, dice: Dice) -> NDArray[np.bool_]:
+    """Which frames are lost: bursts of a geometric length (Gilbert's channel)."""
+    lost = np.zeros(count, np.bool_)
+    if line.loss <= 0:
+        return lost
+    leave = 1.0 / max(1.0, line.burst_frames)
+    enter = min(1.0, leave * line.loss / (1.0 - line.loss))
+    at = int(dice.geometric(enter)) - 1
+    while at < count:
+        burst = int(dice.geometric(leave))
+        lost[at : at + burst] = True
+        at += burst + int(dice.geometric(enter))
+    return lost
+
+
+def g711(sound: Samples, law: str) -> NDArray[np.int16]:
+    """Through G.711 and back, clipped as a phone clips."""
+    whole = np.clip(np.round(sound * 32768), -32768, 32767).astype(np.int16)
+    return (_ALAW if law == "alaw" else _ULAW)[whole.view(np.uint16)]
+
+
+def _concealed(frames: NDArray[np.float32], lost: NDArray[np.bool_]) -> Samples:
+    out = frames.copy()
+    run = 0
+    for at in np.flatnonzero(lost):
+        run = run + 1 if at and lost[at - 1] else 1
+        out[at] = out[at - 1] * gain(-4.0 * run) if at else 0.0
+    return out
+
+
+def _round_trip(decoded: NDArray[np.int32]) -> NDArray[np.int16]:
+    """For each 16-bit sample (by its unsigned pattern) the nearest decoded value."""
+    levels = np.sort(decoded)
+    between = (levels[1:] + levels[:-1]) / 2
+    samples = np.arange(65536).astype(np.uint16).view(np.int16)
+    return levels[np.searchsorted(between, samples)].astype(np.int16)
+
+
+def _alaw() -> NDArray[np.int32]:
+    """ITU-T G.711, table 1a, scaled to 16 bits."""
+    segment, step = np.arange(128) >> 4, np.arange(128) & 15
+    low = (step << 4) + 8
+    size = np.where(segment == 0, low, (low + 0x100) << np.maximum(segment - 1, 0))
+    return np.concatenate((size, -size)).astype(np.int32)
+
+
+def _ulaw() -> NDArray[np.int32]:
+    """ITU-T G.711, table 2a, scaled to 16 bits."""
+    segment, step = np.arange(128) >> 4, np.arange(128) & 15
+    size = (((step << 3) + 0x84) << segment) - 0x84
+    return np.concatenate((size, -size)).astype(np.int32)
+
+
+_ALAW = _round_trip(_alaw())
+_ULAW = _round_trip(_ulaw())

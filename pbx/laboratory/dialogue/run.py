@@ -1,0 +1,179 @@
+"""Call after call, on as many cores as wanted; results in the order of the calls."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pbx.laboratory.dialogue.call import Ended, VirtualCall, timetable
+from pbx.laboratory.dialogue.house import House, Timetable
+from pbx.laboratory.dialogue.line import FRAME_SECONDS
+from pbx.laboratory.dialogue.plan import Draft, draft
+from pbx.laboratory.dialogue.scene import Scene, at_our_ear
+from pbx.laboratory.dialogue.sounds import RATE
+from pbx.laboratory.dialogue.stock import Stock
+from pbx.laboratory.dialogue.takes import read_stock
+from pbx.model.verdict import Reason, Ruling
+
+CHUNK = 25
+"""Calls handed to a worker at once."""
+MOST_TIMETABLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One call, in a few words."""
+
+    index: int
+    behaviour: str
+    kind: str
+    label: str
+    clips: tuple[str, ...]
+    ruling: Ruling
+    reason: Reason
+    because: str
+    asked: int
+    ended_seconds: float
+    sign_seconds: float | None
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody was there."""
+        return self.label == "speech"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether no operator was disturbed, or only when nobody else waits."""
+        return self.ruling in (Ruling.RELEASE, Ruling.LOW_PRIORITY)
+
+    @property
+    def to_pass_seconds(self) -> float | None:
+        """From the first sign of life to the pass; None if he passed without it."""
+        if self.sign_seconds is None or self.ruling is not Ruling.PASS:
+            return None
+        delay = self.ended_seconds - self.sign_seconds
+        return delay if delay >= 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One call with everything in it, for a closer look."""
+
+    result: Result
+    frames: list[bytes | None]
+    ended: Ended
+    prompts: tuple[tuple[int, bytes], ...]
+    """What we sent: from which sample on, and the audio."""
+
+
+class Theatre:
+    """A house, a stock and a seed: any call of theirs can be played."""
+
+    def __init__(self, house: House, stock: Stock, seed: int) -> None:
+        self._house = house
+        self._stock = stock
+        self._seed = seed
+        self._usual = timetable(house)
+
+    def play(self, index: int) -> Played:
+        """Play the call of that number. Raises LookupError for too poor a corpus."""
+        drafted = draft(self._stock, self._usual, self._seed, index)
+        met = self._usual
+        for _ in range(MOST_TIMETABLES):
+            frames, ended = self._perform(drafted, met)
+            if _begins_like(ended, met):
+                break
+            # The flow took another turn than for a silent caller: what comes back of
+            # our prompts must be what was said.
+            met = Timetable(ended.said, met.seconds)
+        prompts = tuple(
+            (
+                round(said.from_seconds * RATE),
+                self._house.prompts[said.name][: 2 * round(said.seconds * RATE)],
+            )
+            for said in ended.said
+        )
+        return Played(_result(index, drafted.scene, ended), frames, ended, prompts)
+
+    def _perform(
+        self, drafted: Draft, met: Timetable
+    ) -> tuple[list[bytes | None], Ended]:
+        frames = at_our_ear(drafted.scene, self._house, met, drafted.dice())
+        keys = {}
+        if drafted.scene.key is not None:
+            at, key = drafted.scene.key
+            keys[max(1, round(at / FRAME_SECONDS))] = key
+        return frames, VirtualCall(self._house).run(frames, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some calls in a row, and the CPU seconds they took."""
+
+    results: tuple[Result, ...]
+    cpu_seconds: float
+
+
+def play_all(
+    house: House, folder: Path, seed: int, calls: int, *, jobs: int = 1
+) -> Iterator[Part]:
+    """Play calls 0…`calls`, in order, some at a time.
+
+    Raises CorpusError, AudioError, LookupError.
+    """
+    chunks = [range(at, min(at + CHUNK, calls)) for at in range(0, calls, CHUNK)]
+    if jobs <= 1:
+        theatre = Theatre(house, read_stock(folder).stock, seed)
+        for chunk in chunks:
+            yield _play(theatre, chunk)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(jobs, _open, (house, folder, seed)) as pool:
+        yield from pool.imap(_play_here, chunks)
+
+
+_theatre: Theatre | None = None
+"""A worker process's own; set by `_open`."""
+
+
+def _open(house: House, folder: Path, seed: int) -> None:
+    global _theatre
+    _theatre = Theatre(house, read_stock(folder).stock, seed)
+
+
+def _play_here(indices: range) -> Part:
+    assert _theatre is not None  # noqa: S101 - the pool calls `_open` first
+    return _play(_theatre, indices)
+
+
+def _play(theatre: Theatre, indices: range) -> Part:
+    began = time.process_time()
+    results = tuple(theatre.play(index).result for index in indices)
+    return Part(results, time.process_time() - began)
+
+
+def _begins_like(ended: Ended, met: Timetable) -> bool:
+    """Whether what was said began as assumed (a person may have cut it short)."""
+    return all(
+        a.name == b.name and abs(a.from_seconds - b.from_seconds) < 0.001
+        for a, b in zip(ended.said, met.said, strict=False)
+    )
+
+
+def _result(index: int, scene: Scene, ended: Ended) -> Result:
+    return Result(
+        index=index,
+        behaviour=scene.behaviour,
+        kind=scene.kind,
+        label=scene.label,
+        clips=scene.clips,
+        ruling=ended.verdict.ruling,
+        reason=ended.verdict.reason,
+        because=ended.verdict.because,
+        asked=ended.asked,
+        ended_seconds=round(ended.ticks * FRAME_SECONDS, 3),
+        sign_seconds=scene.sign_seconds,
+    )

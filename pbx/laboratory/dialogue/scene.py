@@ -1,0 +1,63 @@
+"""A call before it is played: who is there, what he does, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from pbx.laboratory.dialogue.house import House, Timetable
+from pbx.laboratory.dialogue.line import Line, travel
+from pbx.laboratory.dialogue.sounds import Dice, Samples, echoed
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Our own voice, out of the phone's loudspeaker into its microphone."""
+
+    delay_seconds: float
+    db: float
+    """Relative to what we send; negative."""
+    response: Samples = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything of one call but our own part."""
+
+    behaviour: str
+    kind: str
+    """The class of the clip, or of the made sound."""
+    label: str
+    """`speech`: a person is there; `ghost`, `distant`, `ambiguous`; `fault`: no
+    release is allowed, whoever is there."""
+    clips: tuple[str, ...]
+    sound: Samples = field(repr=False)
+    sign_seconds: float | None = None
+    """When a person gives his first sign of life; None: nobody is there."""
+    key: tuple[float, str] | None = None
+    """A key that reaches us as an event, and when."""
+    line: Line = Line()
+    echo: Echo | None = None
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody is there whom nobody may lose."""
+        return self.label == "speech"
+
+
+def at_our_ear(
+    scene: Scene, house: House, met: Timetable, dice: Dice
+) -> list[bytes | None]:
+    """The call's frames as they reach us, if we say what `met` says."""
+    sound = scene.sound
+    if scene.echo is not None:
+        sent = met.sent(house, sound.size / 8000)
+        back = echoed(
+            sent, scene.echo.response, scene.echo.delay_seconds, scene.echo.db
+        )
+        sound = sound + back
+    return travel(sound, scene.line, dice)
+
+
+def with_line(scene: Scene, line: Line) -> Scene:
+    """The same on another line."""
+    return replace(scene, line=line)
