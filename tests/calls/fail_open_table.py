@@ -72,6 +72,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write the campaign's report into FILE, below its line `<!-- report -->`",
     )
+    parser.addoption(
+        "--live-report",
+        metavar="FILE",
+        help="write how sixty live verdicts at once compare with the offline ones into "
+        "FILE, below its line `<!-- report -->`",
+    )
 
 
 def pytest_terminal_summary(

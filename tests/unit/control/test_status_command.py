@@ -186,6 +186,7 @@ def test_without_supervisor_and_page_the_files_speak(state: Path) -> None:
         ((NOW - timedelta(minutes=5)).isoformat(), "up 5 min"),
         ("2020-01-01T00:00:00", ""),
     ],
+    ids=["not running", "no time", "seconds", "minutes", "no zone"],
 )
 def test_how_long_it_is_up(since: str | None, told: str) -> None:
     assert status._up(since, NOW) == told
