@@ -39,6 +39,9 @@ class Ended:
     """How a call ended."""
 
     verdict: Verdict
+    """Under the strictest policy a city may declare."""
+    own_verdict: Verdict
+    """Under the city's own."""
     outcome: Outcome
     ticks: int
     """How many ticks of 20 ms until the flow's end."""
@@ -141,8 +144,15 @@ class VirtualCall:
             asked=len(said),
             idle_operators=0,
         )
-        verdict = judge(evidence, self._house.declared.filter, context)
-        return Ended(verdict, self._outcome, self._tick, said, len(said), evidence)
+        return Ended(
+            verdict=judge(evidence, self._house.strictest, context),
+            own_verdict=judge(evidence, self._house.policy, context),
+            outcome=self._outcome,
+            ticks=self._tick,
+            said=said,
+            asked=len(said),
+            evidence=evidence,
+        )
 
 
 def _ticks(seconds: float) -> int:

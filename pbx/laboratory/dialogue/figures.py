@@ -35,6 +35,8 @@ class Group:
     passed: int
     low_priority: int
     released: int
+    own_released: int
+    """Released under the city's own policy."""
     asked_twice: int
     unsigned: int
     """Passed before the person had given a sign: something else was taken for one."""
@@ -128,6 +130,7 @@ def group(name: str, results: Sequence[Result]) -> Group:
         passed=rulings[Ruling.PASS],
         low_priority=rulings[Ruling.LOW_PRIORITY],
         released=rulings[Ruling.RELEASE],
+        own_released=sum(r.own_ruling is Ruling.RELEASE for r in results),
         asked_twice=sum(r.asked >= 2 for r in results),
         unsigned=sum(_is_unsigned(r) for r in results),
         delay=delay(results),

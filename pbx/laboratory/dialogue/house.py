@@ -14,6 +14,7 @@ from ivr.prompts import seconds_of
 from pbx.laboratory.dialogue.sounds import RATE, Samples, silence
 from pbx.model.city import City, read_city
 from pbx.model.city import Flow as Declared
+from pbx.model.policy import SURELY_NOBODY, Mode, Policy, Treatment
 from pbx.settings import Settings
 from pbx.sounds import make
 
@@ -26,6 +27,24 @@ class House:
     flow: Flow
     prompts: Mapping[str, bytes] = field(repr=False)
     """Name → 8 kHz 16-bit audio, as it is sent."""
+
+    @property
+    def policy(self) -> Policy:
+        """What the city declares."""
+        return self.declared.filter
+
+    @property
+    def strictest(self) -> Policy:
+        """The same, but everybody released whom a city may declare to be released
+        without any voice heard: who is safe under this is safe under every policy."""
+        return self.policy.model_copy(
+            update={
+                "mode": Mode.ON,
+                "silent": Treatment.RELEASE,
+                "noise": Treatment.RELEASE,
+                "release_below": SURELY_NOBODY,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ def as_data(run: Run, found: Figures) -> dict[str, object]:
         "people_n": people.n,
         "people_released": people.released,
         "people_released_upper95": people.released_upper95,
+        "people_released_by_city": people.own_released,
         "people_low_priority": people.low_priority,
         "people_before_sign": people.unsigned,
         "pocket_kept_rate": found.pocket.kept,
@@ -70,7 +71,8 @@ def as_markdown(run: Run, found: Figures) -> str:
         "prompt in them left out.",
         "",
         f"- **People released: {people.released} of {people.n}** (95 % Clopper-Pearson:"
-        f" at most {people.released_upper95:.3%}); at low priority "
+        f" at most {people.released_upper95:.3%}) under the strictest policy a city"
+        f" may declare, {people.own_released} under this city's; at low priority "
         f"{people.low_priority}.",
         f"- First sign of life to pass: {_told(people.delay)}; speaking over our prompt"
         f" that comes back at −20 dB: {_told(found.over_echo)}. "
@@ -128,12 +130,13 @@ def _people_table(groups: Iterable[Group]) -> list[str]:
 
 def _ghost_table(groups: Iterable[Group]) -> list[str]:
     lines = [
-        "| | calls | released | low priority | passed | second prompt | kept |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| | calls | released | by this city | low priority | passed | second prompt "
+        "| kept |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {g.name} | {g.n} | {g.released} | {g.low_priority} | {g.passed} "
-        f"| {g.asked_twice} | {_share(g)} |"
+        f"| {g.name} | {g.n} | {g.released} | {g.own_released} | {g.low_priority} "
+        f"| {g.passed} | {g.asked_twice} | {_share(g)} |"
         for g in groups
     ]
     return lines
@@ -165,6 +168,7 @@ def _group_data(one: Group) -> dict[str, object]:
         "passed": one.passed,
         "low_priority": one.low_priority,
         "released": one.released,
+        "released_by_city": one.own_released,
         "released_upper95": one.released_upper95,
         "second_prompt": one.asked_twice,
         "before_sign": one.unsigned,

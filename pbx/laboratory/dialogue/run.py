@@ -33,6 +33,9 @@ class Result:
     label: str
     clips: tuple[str, ...]
     ruling: Ruling
+    """Under the strictest policy a city may declare."""
+    own_ruling: Ruling
+    """Under the city's own policy."""
     reason: Reason
     because: str
     asked: int
@@ -171,6 +174,7 @@ def _result(index: int, scene: Scene, ended: Ended) -> Result:
         label=scene.label,
         clips=scene.clips,
         ruling=ended.verdict.ruling,
+        own_ruling=ended.own_verdict.ruling,
         reason=ended.verdict.reason,
         because=ended.verdict.because,
         asked=ended.asked,
