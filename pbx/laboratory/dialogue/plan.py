@@ -103,7 +103,7 @@ def _scene(play: Play, seed: int, index: int) -> Scene:
 def _in_turn(takes: Sequence[Take], seed: int, nth: int) -> Take:
     """Every take once in a shuffled order, then again in another."""
     if not takes:
-        raise LookupError("the corpus has no clip labelled ghost")
+        raise LookupError("no clip is labelled ghost; whole calls need pockets")
     turn, place = divmod(nth, len(takes))
     order = np.random.default_rng((seed, len(takes), turn)).permutation(len(takes))
     return takes[int(order[place])]

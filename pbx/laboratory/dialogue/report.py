@@ -147,7 +147,7 @@ def _lost_lines(run: Run, lost: tuple[Result, ...]) -> list[str]:
         return []
     lines = [
         "",
-        f"**Lost**, each to be heard again with `--seed {run.seed} --write`:",
+        f"**Lost**; `--seed {run.seed} --only N --write OUT` plays one again:",
         "",
     ]
     lines += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ class Theatre:
         keys = {}
         if drafted.scene.key is not None:
             at, key = drafted.scene.key
-            keys[max(1, round(at / FRAME_SECONDS))] = key
+            keys[max(1, math.ceil(at / FRAME_SECONDS))] = key
         return frames, VirtualCall(self._house).run(frames, keys)
 
 

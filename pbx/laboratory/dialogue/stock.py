@@ -101,11 +101,12 @@ class Stock:
     def speakers(self, kinds: Iterable[str], dice: Dice) -> Take:
         """Somebody of one of these classes; each class is as likely as any other.
 
-        Raises LookupError if the corpus has none of them.
+        Where the corpus has none of them, anybody. Raises LookupError if it has nobody.
         """
         there = [kind for kind in kinds if self.by_kind.get(kind)]
+        there = there or self.speech_kinds()
         if not there:
-            raise LookupError("the corpus has no clip of these classes")
+            raise LookupError("no clip is labelled speech; whole calls need people")
         takes = self.by_kind[there[int(dice.integers(len(there)))]]
         return takes[int(dice.integers(len(takes)))]
 

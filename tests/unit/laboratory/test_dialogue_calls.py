@@ -1,0 +1,88 @@
+"""The fast part of the campaign: whole calls, nobody lost, pockets kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pbx.laboratory.dialogue.figures import Figures, figures
+from pbx.laboratory.dialogue.house import House, usual_house
+from pbx.laboratory.dialogue.people import BEHAVIOURS
+from pbx.laboratory.dialogue.run import Result, Theatre, play_all
+from pbx.laboratory.dialogue.takes import read_stock
+from pbx.model.verdict import Reason, Ruling
+from pbx.settings import Settings
+from tests.unit.laboratory import mini_corpus
+
+CALLS = 400
+"""300 of them people."""
+SEED = 112
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return usual_house(Settings(cache=tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return mini_corpus.write(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def results(house: House, folder: Path) -> list[Result]:
+    parts = play_all(house, folder, SEED, CALLS)
+    return [result for part in parts for result in part.results]
+
+
+@pytest.fixture(scope="module")
+def found(results: list[Result]) -> Figures:
+    return figures(results)
+
+
+def test_nobody_is_lost(found: Figures) -> None:
+    assert found.people.n == 300
+    assert found.people.own_released == 0
+    assert found.faults.released == 0
+    assert found.distant_without_second == 0
+
+
+def test_every_behaviour_and_kind_of_call_occurs(results: list[Result]) -> None:
+    people = Counter(r.behaviour for r in results if r.is_person)
+    assert len(people) == len(BEHAVIOURS)
+    labels = Counter(r.label for r in results)
+    assert labels["ghost"] >= 70
+    assert labels["distant"] == 10
+    assert labels["fault"] >= 5
+
+
+def test_silent_pockets_never_ring_a_phone(results: list[Result]) -> None:
+    silent = [r for r in results if r.kind in ("digital_silence", "room_silence")]
+    silent = [r for r in silent if r.label == "ghost"]
+    assert silent
+    assert {r.ruling for r in silent} == {Ruling.RELEASE}
+    assert all(r.asked == 2 and 17 < r.ended_seconds < 20 for r in silent)
+
+
+def test_without_media_nobody_is_released(results: list[Result]) -> None:
+    silent = [r for r in results if r.behaviour == "no media"]
+    assert {(r.ruling, r.reason) for r in silent} == {(Ruling.PASS, Reason.NO_MEDIA)}
+
+
+def test_a_key_passes_at_once(results: list[Result]) -> None:
+    pressed = [r for r in results if r.behaviour == "presses a key"]
+    waits = [r.to_pass_seconds for r in pressed if r.reason is Reason.KEY]
+    assert waits
+    assert all(wait is not None and wait < 0.03 for wait in waits)
+
+
+def test_a_call_is_the_same_alone(
+    house: House, folder: Path, results: list[Result]
+) -> None:
+    theatre = Theatre(house, read_stock(folder).stock, SEED)
+    for index in (399, 5, 31, 39):
+        assert theatre.play(index).result == results[index]
+    other = Theatre(house, read_stock(folder).stock, SEED + 1)
+    assert other.play(5).result != results[5]
