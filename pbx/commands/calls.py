@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pbx.commands import LOOK
+from pbx.commands.since import SINCE, city_zone, read_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-    from zoneinfo import ZoneInfo
 
     from rich.console import Console
 
@@ -31,11 +30,7 @@ def register(app: typer.Typer) -> None:
     @app.command(rich_help_panel=LOOK)
     def calls(
         last: int = typer.Option(20, "--last", "-n", min=1, help="How many, at most."),
-        since: str = typer.Option(
-            "",
-            help="Only calls that began since then: 2026-11-21, 2026-11-21T20:15, "
-            "20:15 (today), or 30m, 6h, 2d ago. City time.",
-        ),
+        since: str = typer.Option("", help=SINCE),
         is_open: bool = typer.Option(
             False, "--open", help="Also calls still going on."
         ),
@@ -74,8 +69,8 @@ def register(app: typer.Typer) -> None:
         from pbx.settings import Settings
 
         settings, console = Settings(), Console()
-        zone = _zone(settings)
-        wanted = Wanted(last, _since(since, zone), is_open)
+        zone = city_zone(settings)
+        wanted = Wanted(last, read_since(since, zone), is_open)
         room = console.width if console.is_terminal else None
         table = None if as_json else CallsTable(zone, numbers, room)
 
@@ -136,43 +131,3 @@ def _tell(
         return
     for text, style in table.rows(records):
         console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _zone(settings: Settings) -> ZoneInfo:
-    """The city's time zone; a city file that cannot be read must not hide records."""
-    from zoneinfo import ZoneInfo
-
-    from pbx.model.city import read_city
-
-    try:
-        city = read_city(settings.city_file.read_text(), source=str(settings.city_file))
-    except (OSError, ValueError):
-        return ZoneInfo("Asia/Jakarta")
-    return ZoneInfo(city.city.timezone)
-
-
-def _since(text: str, zone: ZoneInfo) -> datetime | None:
-    import re
-    from datetime import datetime, timedelta
-
-    if not text:
-        return None
-    today = datetime.now(zone)
-    if ago := re.fullmatch(r"(\d+)([mhd])", text):
-        unit = {"m": "minutes", "h": "hours", "d": "days"}[ago[2]]
-        try:
-            return today - timedelta(**{unit: int(ago[1])})
-        except (OverflowError, ValueError):  # longer ago than there are years
-            return None
-    if clock := re.fullmatch(r"(\d\d?):(\d\d)", text):
-        hour, minute = int(clock[1]), int(clock[2])
-        if hour < 24 and minute < 60:
-            return today.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time; write 2026-11-21, 2026-11-21T20:15, 20:15 or 30m",
-            param_hint="--since",
-        ) from None
-    return at if at.tzinfo else at.replace(tzinfo=zone)

@@ -17,8 +17,8 @@ import typer
 from typer.testing import CliRunner
 
 from pbx.commands import calls
-from pbx.commands.calls import _since
 from pbx.commands.calls_table import CallsTable
+from pbx.commands.since import read_since
 from pbx.records.database import open_engine
 from pbx.records.journal import Journal
 from pbx.records.queries import Wanted, last_calls
@@ -164,7 +164,7 @@ def test_json_is_one_object_a_line_with_its_call_id(full: Path) -> None:
     assert starts == sorted(starts)
 
 
-def test_since(full: Path) -> None:
+def testread_since(full: Path) -> None:
     assert len(say("--json", "--since", "2026-11-22T04:15:05").splitlines()) == 5
     assert CliRunner().invoke(app, ["--since", "25:99"]).exit_code == 2
     assert CliRunner().invoke(app, ["--since", "soon"]).exit_code == 2
@@ -177,16 +177,16 @@ def test_since(full: Path) -> None:
 
 def test_since_reads_clock_and_ago() -> None:
     now = datetime.now(UTC)
-    assert _since("", JAKARTA) is None
-    ago = _since("6h", JAKARTA)
+    assert read_since("", JAKARTA) is None
+    ago = read_since("6h", JAKARTA)
     assert ago is not None
     assert abs(now - timedelta(hours=6) - ago) < timedelta(seconds=5)
-    clock = _since("20:15", JAKARTA)
+    clock = read_since("20:15", JAKARTA)
     assert clock is not None
     assert (clock.hour, clock.minute) == (20, 15)
-    day = _since("2026-11-21", JAKARTA)
+    day = read_since("2026-11-21", JAKARTA)
     assert day == datetime(2026, 11, 21, tzinfo=JAKARTA)
-    assert _since("2026-11-21T20:15+00:00", JAKARTA) == datetime(
+    assert read_since("2026-11-21T20:15+00:00", JAKARTA) == datetime(
         2026, 11, 21, 20, 15, tzinfo=UTC
     )
 
