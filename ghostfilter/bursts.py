@@ -9,7 +9,9 @@ frequency the networks use, as loud at its end as at its beginning, for just so 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
+from ghostfilter.evidence import LOWEST_DBFS
 from ghostfilter.signals import FRAME_SECONDS
 
 
@@ -26,6 +28,8 @@ class Burst:
     """Standard deviation over the frames."""
     dbfs: float
     spread_db: float
+    before_dbfs: float
+    """The loudest that was heard between the burst before and this one."""
 
     @property
     def seconds(self) -> float:
@@ -50,26 +54,50 @@ class Machine:
     is_fax: bool = False
 
 
-NETWORK_HERTZ = (350.0, 640.0)
-"""Ring-back, busy, congestion and dialling tones of all networks lie in here."""
-_SINGLE_HERTZ = (400.0, 425.0, 440.0, 450.0)
-_SINGLE_TOLERANCE = 6.0
+_NETWORK_HERTZ = 425.0
+_NETWORK_TOLERANCE = 40.0
+"""Networks that keep their tones badly; those that keep them well: `pairs.py`."""
 STEADY_HERTZ = 2.5
 """A single tone bends less than this; a hummed note bends 3 Hz and more."""
 STEADY_DB = 1.2
-_RING_SECONDS = (0.35, 2.3)
+_PAUSE_DB = 20.0
+"""Between a machine's tones it is so much quieter."""
+_RING_SECONDS = 2.3
 _LONG_SECONDS = 1.5
-"""A tone that goes on so long needs no second one: dialling tone, or CED."""
+"""A tone that goes on so long needs no second one."""
 _CNG_SECONDS = (0.40, 0.60)
 _CNG_PERIOD_SECONDS = (3.0, 4.0)
+_BEEPS = 3
+_BEEP_FRAMES = 13
+_BEEP_LOWEST_HERTZ = 500.0
+_BEEP_SPREAD_HERTZ = 8.0
+_BEEP_SPREAD_DB = 3.0
+_BEEP_SHARE = 0.6
+"""Of all that was tonal: a voice has many stretches that are not."""
 _SIT_HERTZ = ((914.0, 985.0), (1371.0, 1429.0), (1777.0, 1800.0))
 
 
 def machines(bursts: list[Burst]) -> list[Machine]:
     """Every machine that a call's bursts, in order, give away."""
-    found = [_answer_tone(bursts), _calling_tone(bursts), _special(bursts)]
-    found.append(_network(bursts))
-    return [machine for machine in found if machine is not None]
+    rules = (_answer_tone, _calling_tone, _special, _network)
+    return [machine for rule in rules if (machine := rule(bursts)) is not None]
+
+
+def beeps(bursts: list[Burst]) -> Machine | None:
+    """Three or more short, pure beeps out of silence: a telephone's own keys."""
+    found = [
+        burst
+        for number, burst in enumerate(bursts)
+        if 2 <= burst.frames <= _BEEP_FRAMES
+        and burst.hertz >= _BEEP_LOWEST_HERTZ
+        and burst.spread_hertz <= _BEEP_SPREAD_HERTZ
+        and burst.spread_db <= _BEEP_SPREAD_DB
+        and LOWEST_DBFS < burst.before_dbfs <= burst.dbfs - _PAUSE_DB
+        and (number == 0 or burst.first_frame - bursts[number - 1].end_frame >= 3)
+    ]
+    if len(found) < max(_BEEPS, _BEEP_SHARE * len(bursts)):
+        return None
+    return _machine(f"{len(found)} beeps", found, 0.9)
 
 
 def _steady(bursts: list[Burst], hertz: float, tolerance: float) -> list[Burst]:
@@ -108,9 +136,10 @@ def _calling_tone(bursts: list[Burst]) -> Machine | None:
     """CNG (T.30): 1100 Hz, half a second in every three and a half."""
     low, high = _CNG_SECONDS
     found = [b for b in _steady(bursts, 1100.0, 38.0) if low <= b.seconds <= high]
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         seconds = (after.first_frame - before.first_frame) * FRAME_SECONDS
-        if _CNG_PERIOD_SECONDS[0] <= seconds <= _CNG_PERIOD_SECONDS[1]:
+        regular = _CNG_PERIOD_SECONDS[0] <= seconds <= _CNG_PERIOD_SECONDS[1]
+        if regular and _has_pauses([before, after], bursts):
             return _machine("calling tone 1100 Hz", found, 0.98, is_fax=True)
     return None
 
@@ -128,28 +157,38 @@ def _special(bursts: list[Burst]) -> Machine | None:
 
 
 def _network(bursts: list[Burst]) -> Machine | None:
-    """Ring-back, busy and congestion: equal bursts at equal distances."""
-    for hertz in _SINGLE_HERTZ:
-        found = [
-            burst
-            for burst in bursts
-            if abs(burst.hertz - hertz) <= _SINGLE_TOLERANCE
-            and burst.spread_hertz <= STEADY_HERTZ
-            and burst.spread_db <= STEADY_DB
-            and burst.seconds >= 0.15
-        ]
-        confidence = _cadence(found)
-        if confidence:
-            return _machine(f"network tone {hertz:.0f} Hz", found, confidence)
-    return None
+    """Ring-back and busy off their frequency: equal bursts, equal pauses."""
+    found = [
+        burst
+        for burst in bursts
+        if abs(burst.hertz - _NETWORK_HERTZ) <= _NETWORK_TOLERANCE
+        and burst.spread_hertz <= STEADY_HERTZ
+        and burst.spread_db <= STEADY_DB
+        and 0.15 <= burst.seconds <= _RING_SECONDS
+    ]
+    whole = found[:-1]
+    if len(whole) < 2 or not _is_regular(whole) or not _has_pauses(found, bursts):
+        return None
+    return _machine(f"network tone {found[0].hertz:.0f} Hz", found, 0.95)
 
 
-def _cadence(found: list[Burst]) -> float:
-    """How sure bursts of one tone are a network's: 0 for not at all."""
-    whole = [burst for burst in found[:-1] if burst.seconds <= _RING_SECONDS[1]]
-    if (
-        len(whole) >= 2
-        and max(b.frames for b in whole) - min(b.frames for b in whole) <= 2
-    ):
-        return 0.98
-    return 0.9 if sum(burst.seconds for burst in found) >= _LONG_SECONDS else 0.0
+def _is_regular(found: list[Burst]) -> bool:
+    """Whether bursts last as long as each other, and so do their pauses."""
+    lengths = [burst.frames for burst in found]
+    steps = [b.first_frame - a.first_frame for a, b in pairwise(found)]
+    hertz = [burst.hertz for burst in found]
+    return (
+        max(lengths) - min(lengths) <= 2
+        and max(steps) - min(steps) <= 2
+        and max(hertz) - min(hertz) <= STEADY_HERTZ
+    )
+
+
+def _has_pauses(found: list[Burst], bursts: list[Burst]) -> bool:
+    """Whether nothing else was heard between them: a two-tone siren has no pauses."""
+    first, last = bursts.index(found[0]), bursts.index(found[-1])
+    soft = min(burst.dbfs for burst in found) - _PAUSE_DB
+    return all(
+        burst.before_dbfs <= soft and (burst in found or burst.dbfs <= soft)
+        for burst in bursts[first + 1 : last + 1]
+    )

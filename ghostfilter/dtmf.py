@@ -35,11 +35,12 @@ GAP_FRAMES = 2
 class Keys:
     """Follows the keys of one call, frame by frame."""
 
-    __slots__ = ("_clean", "_gap", "_key", "_seen", "pressed")
+    __slots__ = ("_clean", "_gap", "_key", "pressed", "seen")
 
     def __init__(self) -> None:
         self._key = ""
-        self._seen = 0
+        self.seen = 0
+        """Frames of the key that is down."""
         self._clean = 0
         self._gap = 0
         self.pressed = ""
@@ -50,21 +51,17 @@ class Keys:
         """Whether no key is down: nothing is lost if silence is not told."""
         return not self._key
 
-    def rest(self) -> None:
-        """Nothing tonal was heard for a while."""
-        self._key = ""
-
     def push(self, key: str, *, clean: bool) -> str:
         """Hear one frame ("" or its key); a key once it is certain, else ""."""
         if key != self._key:
             self._gap += 1
             if key or self._gap > GAP_FRAMES:
-                self._key, self._seen, self._clean, self._gap = key, 0, 0, 0
+                self._key, self.seen, self._clean, self._gap = key, 0, 0, 0
             if not key:
                 return ""
         self._gap = 0
         before = self._is_certain()
-        self._seen += 1
+        self.seen += 1
         self._clean += clean
         if before or not self._is_certain():
             return ""
@@ -72,7 +69,7 @@ class Keys:
         return key
 
     def _is_certain(self) -> bool:
-        return self._seen >= PRESS_FRAMES or self._clean >= CLEAN_PRESS_FRAMES
+        return self.seen >= PRESS_FRAMES or self._clean >= CLEAN_PRESS_FRAMES
 
 
 def key_of(hertz: tuple[float, float], share: tuple[float, float]) -> str:

@@ -33,27 +33,27 @@ def two_lines(power: Floats) -> Lines:
     """Find the two strongest lines of each power spectrum (frames, 129)."""
     rest = power.copy()
     rest[:, :_LOWEST_BIN] = 0.0
-    whole = rest.sum(1) + _TINY
-    first = _take_strongest(rest)
-    second = _take_strongest(rest)
-    hertz = np.stack((first[0], second[0]), axis=1)
-    share = np.stack((first[1], second[1]), axis=1) / whole[:, None]
-    swapped = hertz[:, 0] > hertz[:, 1]
-    hertz[swapped] = hertz[swapped, ::-1]
-    share[swapped] = share[swapped, ::-1]
-    return Lines(hertz, share)
+    whole = np.add.reduce(rest, 1) + _TINY
+    first, first_parts = _take_strongest(rest)
+    second, second_parts = _take_strongest(rest)
+    lower_first = first < second
+    middle = np.array((np.minimum(first, second), np.maximum(first, second)))
+    parts = np.where(lower_first[:, None], (first_parts, second_parts), _TINY)
+    parts += np.where(lower_first[:, None], _TINY, (second_parts, first_parts))
+    size = np.sqrt(parts[:, :, 1:4]) + _TINY
+    below, centre, above = size[:, :, 0], size[:, :, 1], size[:, :, 2]
+    ratio = np.maximum(below, above) / centre
+    offset = np.copysign((2.0 * ratio - 1.0) / (1.0 + ratio), above - below)
+    hertz = (middle + offset) * HZ_PER_BIN
+    share = np.add.reduce(parts, 2) / whole
+    return Lines(hertz.T.astype(np.float32), share.T)
 
 
-def _take_strongest(rest: Floats) -> tuple[Floats, Floats]:
-    """Frequency and energy of the strongest line, which is taken out of `rest`."""
-    middle: NDArray[np.intp] = rest[:, 2 : BINS - 2].argmax(1) + 2
-    bins = middle[:, None] + _AROUND
-    rows = np.arange(len(rest))[:, None]
-    parts = rest[rows, bins]
-    rest[rows, bins] = 0.0
-    size = np.sqrt(parts[:, 1:4]) + _TINY
-    above = size[:, 2] > size[:, 0]
-    ratio = np.where(above, size[:, 2], size[:, 0]) / size[:, 1]
-    offset = (2.0 * ratio - 1.0) / (1.0 + ratio)
-    hertz = (middle + np.where(above, offset, -offset)) * HZ_PER_BIN
-    return hertz.astype(np.float32), parts.sum(1)
+def _take_strongest(rest: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Middle bin and five powers of each strongest line; taken out of `rest`."""
+    flat = rest.reshape(-1)
+    middle = rest[:, 2 : BINS - 2].argmax(1) + 2
+    places = (middle + np.arange(len(rest)) * BINS)[:, None] + _AROUND
+    parts = flat.take(places)
+    flat[places] = 0.0
+    return middle, parts

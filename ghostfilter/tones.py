@@ -1,196 +1,238 @@
 """Tones: a caller's keys and text telephone, and the machines that call by mistake.
 
 Keys are somebody; ring-back, busy, fax and modem are not. Since "a machine" may lead to
-a release, a machine is only what no mouth and no siren does (`bursts.py`).
+a release, a machine is only what no mouth and no siren does.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostfilter.bursts import NETWORK_HERTZ, Burst, Machine, machines
+from ghostfilter.bursts import Machine, beeps, machines
 from ghostfilter.dtmf import CLEAN_SHARE, Keys, keys_of
+from ghostfilter.fsk import LOWER, UPPER, Fsk
+from ghostfilter.pairs import Network
 from ghostfilter.peaks import Lines, two_lines
 from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import BLOCK_FRAMES, Block
+from ghostfilter.steady import QUIET_DBFS, Steady
+from ghostfilter.textphone import TextPhone
 
-QUIET_DBFS = -55.0
-"""Nothing quieter is looked at: networks send their tones at −10…−35 dBFS."""
-TONAL_SHARE = 0.85
-"""One line that holds this share of a frame is a tone."""
+PEAK_SHARE = 0.2
+"""The strongest bin of a pure tone holds at least 0.42 of it (Hann), of two equal
+tones half of that: without such a bin there is no tone to look for."""
 EXPLAINED_SHARE = 0.9
 _LOWEST_TONE_HERTZ = 330.0
 _ALIKE_DB = 2.5
-_GAP_FRAMES = 3
-"""Shorter holes are lost packets, not cadence (shortest pause in E.180: 100 ms)."""
-_SAME_HERTZ = 12.0
-_BEATING_HERTZ = 60.0
-"""Two close tones (400 + 450 Hz) beat: the line wanders between them."""
+_ALIKE_HERTZ = 10.0
+_FAX_TONES = ((1100.0, 40.0), (2100.0, 20.0))
+_FLOOR_DBFS = -70.0
+"""Taken for the floor of lines that are more silent than that."""
 _NOTHING = np.zeros(BLOCK_FRAMES, np.bool_)
+_ALL = np.ones(BLOCK_FRAMES, np.bool_)
 
 
 class Tones:
     """Listens to one call, block by block."""
 
     __slots__ = (
-        "_bursts",
         "_explains",
-        "_first_key",
         "_floor",
-        "_gap",
-        "_key_dbfs",
-        "_key_frames",
+        "_fsk",
+        "_key",
         "_keys",
-        "_levels",
-        "_machines",
-        "_run",
+        "_machine",
+        "_network",
+        "_steady",
+        "_text",
+        "_textphone",
     )
 
     def __init__(self) -> None:
         self._keys = Keys()
-        self._bursts: list[Burst] = []
-        self._machines: list[Machine] = []
-        self._run: list[tuple[int, float, float]] = []
-        self._gap = 0
+        self._fsk = Fsk()
+        self._network = Network()
+        self._steady = Steady()
+        self._textphone = TextPhone()
+        self._text: Heard | None = None
+        self._key: Heard | None = None
         self._floor = 0.0
-        self._explains = _NOTHING
-        self._first_key = 0
-        self._key_frames = 0
-        self._key_dbfs = 0.0
+        self._explains = self._machine = _NOTHING
 
     def push(self, block: Block) -> Heard | None:
-        """Hear eight frames; a KEY_TONE, with the key, as soon as one is certain."""
-        self._floor = min(self._floor, float(block.dbfs.min()))
-        self._explains = _NOTHING
-        if block.dbfs.max() < QUIET_DBFS and self._keys.is_idle and not self._run:
+        """Hear eight frames; KEY_TONE (its key the detail) or TTY once it is certain.
+
+        Every press of a key is told, TTY once.
+        """
+        self._explains = self._machine = _NOTHING
+        self._floor = min(self._floor, max(float(block.dbfs.min()), _FLOOR_DBFS))
+        is_quiet = float(block.dbfs.max()) < QUIET_DBFS
+        if is_quiet and self._keys.is_idle and self._steady.is_idle:
+            self._steady.push(block, None)
             return None
-        lines = two_lines(block.power)
-        self._explains = _explained(block, lines)
-        self._follow(block, lines)
-        return self._press(block, lines)
+        text = self._read(block)
+        self._fsk.push(block)
+        if self._fsk.is_sending:
+            self._machine = self._explains = _ALL
+        lines = self._lines(block)
+        self._steady.push(block, lines)
+        if lines is None:
+            return text
+        self._explain(block, lines)
+        return self._press(block, lines) or text
 
     def explains(self) -> NDArray[np.bool_]:
         """Of each frame of the last block: whether it is nothing but steady tone.
 
         At least 90 % of it are one or two lines above 330 Hz that its neighbour has
-        as well, as loud; a thump in a pocket has lines, too, but below.
+        as well, as loud; a thump in a pocket has lines, too, but below. Modulated data
+        counts once it is recognised.
         """
         return self._explains
 
+    def machine(self) -> NDArray[np.bool_]:
+        """Of each frame of the last block: whether a network or a fax makes it."""
+        return self._machine
+
     def heard(self) -> list[Heard]:
-        """Every kind of tone that is certain, in no order."""
-        found = [
-            Heard(
-                Sound.FAX if machine.is_fax else Sound.NETWORK_TONE,
-                machine.first_frame,
-                machine.frames,
-                machine.dbfs,
-                machine.dbfs - self._floor,
-                machine.confidence,
-                machine.name,
-            )
-            for machine in machines([*self._bursts, *self._open_burst()])
-        ]
-        if self._keys.pressed:
-            found.append(self._key_heard(self._keys.pressed))
+        """Each kind of tone that is certain, once; keys with all that were pressed."""
+        found = [heard for heard in (self._key, self._text) if heard is not None]
+        machines = self._machines()
+        for sound in (Sound.FAX, Sound.NETWORK_TONE, Sound.TTY, Sound.NOISE):
+            if of_kind := [heard for heard in machines if heard.sound is sound]:
+                found.append(_together(of_kind))
         return found
 
+    def _lines(self, block: Block) -> Lines | None:
+        """The lines of the block, if it may have any."""
+        power = block.power[:, 3:]
+        peaks = np.maximum.reduce(power, 1) >= PEAK_SHARE * np.add.reduce(power, 1)
+        if not peaks.any() and self._keys.is_idle and self._steady.is_idle:
+            return None
+        return two_lines(block.power)
+
+    def _explain(self, block: Block, lines: Lines) -> None:
+        steady = _explained(block, lines)
+        if not steady.any():
+            return
+        is_network = np.repeat(self._network.push(block), BLOCK_FRAMES // 2)
+        self._machine = self._machine | is_network | (steady & _is_fax_tone(lines))
+        self._explains = self._explains | steady | is_network
+
+    def _read(self, block: Block) -> Heard | None:
+        """TTY, the first time that text is certain."""
+        frame = self._textphone.push(block)
+        if frame is None:
+            return None
+        is_first = self._text is None
+        self._text = self._heard(
+            Sound.TTY,
+            frame if self._text is None else self._text.from_frame,
+            block.first_frame + BLOCK_FRAMES - frame,
+            float(block.dbfs.max()),
+            "Baudot",
+        )
+        return self._text if is_first else None
+
     def _press(self, block: Block, lines: Lines) -> Heard | None:
+        """KEY_TONE for the first key that becomes certain in this block."""
         keys = keys_of(lines, block.dbfs)
         if not any(keys) and self._keys.is_idle:
             return None
         clean = (lines.share.sum(1) >= CLEAN_SHARE).tolist()
-        heard = None
+        told = None
         for number, key in enumerate(keys):
-            is_first = not self._keys.pressed
             pressed = self._keys.push(key, clean=clean[number])
-            if key:
-                self._key_frames += 1
-                self._key_dbfs = float(block.dbfs[number])
-            if pressed and is_first:
-                self._first_key = max(block.first_frame + number - 2, 0)
-            if pressed and heard is None:
-                heard = self._key_heard(pressed)
-        return heard
+            if pressed:
+                told = told or self._pressed(block, number, pressed)
+        return told
 
-    def _key_heard(self, keys: str) -> Heard:
-        return Heard(
-            Sound.KEY_TONE,
-            self._first_key,
-            self._key_frames,
-            self._key_dbfs,
-            self._key_dbfs - self._floor,
-            0.99,
-            keys,
+    def _pressed(self, block: Block, number: int, key: str) -> Heard:
+        before, frames = self._key, self._keys.seen
+        frame = max(block.first_frame + number + 1 - frames, 0)
+        dbfs = float(block.dbfs[number])
+        told = self._heard(Sound.KEY_TONE, frame, frames, dbfs, key)
+        first = before.from_frame if before else frame
+        frames += before.frames if before else 0
+        detail = self._keys.pressed
+        self._key = self._heard(Sound.KEY_TONE, first, frames, dbfs, detail)
+        return told
+
+    def _machines(self) -> list[Heard]:
+        bursts = self._steady.all_bursts()
+        found = [
+            self._machine_heard(Sound.FAX if one.is_fax else Sound.NETWORK_TONE, one)
+            for one in machines(bursts)
+        ]
+        if keys := beeps(bursts):
+            found.append(self._machine_heard(Sound.NOISE, keys))
+        if network := self._network.machine():
+            found.append(self._machine_heard(Sound.NETWORK_TONE, network))
+        for channel, sound in ((UPPER, Sound.FAX), (LOWER, Sound.TTY)):
+            if sent := self._fsk.found.get(channel):
+                found.append(
+                    self._heard(sound, sent.first_frame, sent.frames, sent.dbfs, "V.21")
+                )
+        return found
+
+    def _machine_heard(self, sound: Sound, machine: Machine) -> Heard:
+        return self._heard(
+            sound,
+            machine.first_frame,
+            machine.frames,
+            machine.dbfs,
+            machine.name,
+            machine.confidence,
         )
 
-    def _follow(self, block: Block, lines: Lines) -> None:
-        """Gather frames of one tone into bursts."""
-        levels = block.dbfs.tolist()
-        pairs = zip(lines.hertz.tolist(), lines.share.tolist(), strict=True)
-        for number, (hertz, share) in enumerate(pairs):
-            tone = _tone(hertz, share) if levels[number] >= QUIET_DBFS else None
-            if tone is not None and self._continues(tone):
-                self._gap = 0
-            elif self._run:
-                self._gap += 1
-                if tone is None and self._gap < _GAP_FRAMES:
-                    continue
-                self._bursts += self._open_burst()
-                self._run.clear()
-                self._gap = 0
-            if tone is not None:
-                self._run.append((block.first_frame + number, tone, levels[number]))
+    def _heard(
+        self,
+        sound: Sound,
+        frame: int,
+        frames: int,
+        dbfs: float,
+        detail: str,
+        confidence: float = 0.98,
+    ) -> Heard:
+        over = dbfs - self._floor
+        return Heard(sound, frame, frames, dbfs, over, confidence, detail)
 
-    def _continues(self, hertz: float) -> bool:
-        if not self._run:
-            return True
-        before = self._run[-1][1]
-        near = NETWORK_HERTZ[0] <= before <= NETWORK_HERTZ[1]
-        return abs(hertz - before) <= (_BEATING_HERTZ if near else _SAME_HERTZ)
 
-    def _open_burst(self) -> list[Burst]:
-        """What is heard now, as if it ended here."""
-        if len(self._run) < 3:
-            return []
-        inner = self._run[1:-1]
-        hertz, spread_hertz = _mean_and_spread([tone for _, tone, _ in inner])
-        dbfs, spread_db = _mean_and_spread([level for _, _, level in inner])
-        first, last = self._run[0][0], self._run[-1][0]
-        return [Burst(first, last - first + 1, hertz, spread_hertz, dbfs, spread_db)]
+def _together(of_kind: list[Heard]) -> Heard:
+    """Several findings of one kind as one, the surest one's level."""
+    surest = max(of_kind, key=lambda heard: heard.confidence)
+    return replace(
+        surest,
+        from_frame=min(heard.from_frame for heard in of_kind),
+        frames=sum(heard.frames for heard in of_kind),
+        detail=", ".join(heard.detail for heard in of_kind),
+    )
 
 
 def _explained(block: Block, lines: Lines) -> NDArray[np.bool_]:
-    pure = lines.share.sum(1) >= EXPLAINED_SHARE
-    if not pure.any():
-        return _NOTHING
+    pure = np.add.reduce(lines.share, 1) >= EXPLAINED_SHARE
     strongest = np.where(
         lines.share[:, 0] >= lines.share[:, 1], lines.hertz[:, 0], lines.hertz[:, 1]
     )
     pure &= strongest >= _LOWEST_TONE_HERTZ
-    near = NETWORK_HERTZ[1] >= strongest
-    alike = np.abs(np.diff(strongest)) <= np.where(near[1:], 60.0, 10.0)
+    if not pure.any():
+        return _NOTHING
+    alike = np.abs(np.diff(strongest)) <= _ALIKE_HERTZ
+    alike |= np.abs(np.diff(lines.hertz[:, 0])) <= _ALIKE_HERTZ
     alike &= np.abs(np.diff(block.dbfs)) <= _ALIKE_DB
     alike &= pure[1:] & pure[:-1]
     explained = np.zeros(BLOCK_FRAMES, np.bool_)
     explained[1:] |= alike
     explained[:-1] |= alike
-    explained[1:] |= explained[:-1] & pure[1:]
-    explained[:-1] |= explained[1:] & pure[:-1]
     return explained
 
 
-def _tone(hertz: list[float], share: list[float]) -> float | None:
-    """Where a frame's tone lies; None if it has none."""
-    strongest = 0 if share[0] >= share[1] else 1
-    if share[strongest] >= TONAL_SHARE:
-        return hertz[strongest]
-    return None
-
-
-def _mean_and_spread(values: list[float]) -> tuple[float, float]:
-    mean = sum(values) / len(values)
-    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+def _is_fax_tone(lines: Lines) -> NDArray[np.bool_]:
+    found = np.zeros(len(lines.hertz), np.bool_)
+    for hertz, tolerance in _FAX_TONES:
+        near = np.abs(lines.hertz - hertz) <= tolerance
+        found |= (near & (lines.share >= EXPLAINED_SHARE)).any(1)
+    return found
