@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ghostfilter.detector import Detector
 from ghostfilter.signals import FRAME_SECONDS, Heard
@@ -76,6 +76,7 @@ class Unreadable:
 
 
 Outcome = Judged | Unreadable
+Done = TypeVar("Done")
 
 
 def fresh_detector(row: Row) -> Ears:
@@ -83,8 +84,11 @@ def fresh_detector(row: Row) -> Ears:
     return Ears(Detector())
 
 
-def judge_row(corpus: Corpus, row: Row, make_detector: MakeDetector) -> Outcome:
+def judge_row(
+    corpus: Corpus, row: Row, make_detector: MakeDetector = fresh_detector
+) -> Outcome:
     """One clip from its file to its verdict."""
+    _warm_up(make_detector)
     try:
         clip = read_clip(corpus, row)
     except AudioError as error:
@@ -126,30 +130,38 @@ def measure(
     *,
     jobs: int = 0,
 ) -> Iterator[Outcome]:
-    """Every clip's outcome, in whatever order they are done.
+    """Every clip's outcome, in whatever order they are done; see `each_row`."""
+    return each_row(partial(judge_row, make_detector=make_detector), corpus, jobs=jobs)
 
-    `jobs` processes at once; 0: as many as there are cores.
 
-    Leaving the loop early (Ctrl-C) stops the processes.
+def each_row(
+    work: Callable[[Corpus, Row], Done], corpus: Corpus, *, jobs: int = 0
+) -> Iterator[Done]:
+    """What `work`, a function of a module, makes of every row.
+
+    `jobs` processes at once; 0: as many as there are cores. Leaving the loop early
+    (Ctrl-C) stops the processes.
     """
     jobs = jobs or len(os.sched_getaffinity(0))
     if jobs == 1 or len(corpus.rows) < FEW_CLIPS:
-        _warm_up(make_detector)
         for row in corpus.rows:
-            yield judge_row(corpus, row, make_detector)
+            yield work(corpus, row)
         return
     with _workers(jobs) as pool:
-        yield from _in_turn(pool, corpus, make_detector, jobs)
+        yield from _in_turn(pool, work, corpus, jobs)
 
 
 def _in_turn(
-    pool: ProcessPoolExecutor, corpus: Corpus, make_detector: MakeDetector, jobs: int
-) -> Iterator[Outcome]:
+    pool: ProcessPoolExecutor,
+    work: Callable[[Corpus, Row], Done],
+    corpus: Corpus,
+    jobs: int,
+) -> Iterator[Done]:
     rows = iter(corpus.rows)
-    waiting: set[Future[Outcome]] = set()
+    waiting: set[Future[Done]] = set()
     while True:
         for row in rows:
-            waiting.add(pool.submit(_judge_warm, corpus, row, make_detector))
+            waiting.add(pool.submit(work, corpus, row))
             if len(waiting) >= jobs * _AHEAD:
                 break
         if not waiting:
@@ -161,35 +173,52 @@ def _in_turn(
 
 @contextmanager
 def _workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each: one clip's cost shall not hide in two cores."""
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    before = {name: os.environ.get(name) for name in threads}
-    os.environ.update(threads)
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_leave_ctrl_c)
+    """Processes of one thread each: one clip's cost shall not hide in two cores.
+
+    The terminal sends Ctrl-C to all of us, and who asked for us ends us: so they are
+    started while it is ignored, and inherit that.
+    """
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
     try:
+        with _one_thread(), _ctrl_c_ignored():
+            for _ in range(jobs):
+                pool.submit(_begin)
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """What numpy's libraries read when they are loaded."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
         for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
+            os.environ.pop(name)
+            if value is not None:
                 os.environ[name] = value
 
 
-def _leave_ctrl_c() -> None:
-    """The terminal sends it to all of us; who asked for us ends us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def _judge_warm(corpus: Corpus, row: Row, make_detector: MakeDetector) -> Outcome:
-    _warm_up(make_detector)
-    return judge_row(corpus, row, make_detector)
+def _begin() -> None:
+    """Has a process started now, not when the first clip is there."""
 
 
 @cache
 def _warm_up(make_detector: MakeDetector) -> None:
     """Once a process."""
-    silent = Row(line=0, path="", label=Label.GHOST, kind="", group="")
+    nobody = Row(line=0, path="", label=Label.GHOST, kind="", group="")
     frames = int(WARM_UP_SECONDS / FRAME_SECONDS)
-    judge_clip(silent, Clip(bytes(FRAME_BYTES * frames)), make_detector(silent))
+    judge_clip(nobody, Clip(bytes(FRAME_BYTES * frames)), make_detector(nobody))

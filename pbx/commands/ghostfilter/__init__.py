@@ -15,6 +15,7 @@ from pbx.commands import LOOK
 COMMANDS = (
     "evaluate",
     "explain",
+    "rivals",
 )
 """Each is a module of this package; the order is the help's."""
 
