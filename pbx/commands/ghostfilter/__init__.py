@@ -16,6 +16,7 @@ COMMANDS = (
     "evaluate",
     "explain",
     "rivals",
+    "replay",
 )
 """Each is a module of this package; the order is the help's."""
 
@@ -26,6 +27,7 @@ decided as it did, and its errors are measured, before a change and after.
 
 [bold]gerbang ghostfilter evaluate DIR[/bold]    on recorded callers: who is lost?
 [bold]gerbang ghostfilter explain FILE[/bold]    one call: what was heard, and when
+[bold]gerbang ghostfilter replay[/bold]          stored calls, under a changed policy
 
 Exit status of each: 0 done; 1 it could not be, and why; 2 a mistyped command.
 More: docs/ghostfilter.md

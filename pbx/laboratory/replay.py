@@ -1,0 +1,190 @@
+"""Stored calls once more: today's detector, a changed policy; what would be otherwise?
+
+A replay cannot know what a caller would have done had he heard another prompt, or been
+asked once more: it stops where the stored sound stops and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from ghostfilter.detector import Detector
+from ghostfilter.verdict import Verdict, judge
+from pbx.laboratory.kept import Kept, KeptError, KeptKey, frames_of, read_kept
+from pbx.model.policy import Policy
+from pbx.model.verdict import Reason, Ruling
+
+FRAME_MS = 20
+
+Prompts = Callable[[str], bytes | None]
+"""A prompt's name → what was sent, or None if it is not there any more."""
+
+
+class Truth(StrEnum):
+    """What became known of a caller, beside the filter's word."""
+
+    PERSON = "was a person"
+    """A reviewer heard somebody."""
+    CONNECTED = "connected"
+    """An operator took the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """One call, then and now."""
+
+    call_id: str
+    at: datetime
+    old: Ruling
+    old_reason: Reason
+    new: Ruling
+    new_reason: Reason
+    because: str
+    decided_ms: int
+    """When the filter would be sure, from the beginning of the audio."""
+    truth: Truth | None
+    lacks_prompt: bool
+    """Played again without knowing what we said: its echo may pass for a voice."""
+
+    @property
+    def is_otherwise(self) -> bool:
+        """Whether the caller would have gone another way."""
+        return self.old is not self.new
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a valid call would be released."""
+        return self.new is Ruling.RELEASE and self.truth is not None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of all stored calls; grows call by call."""
+
+    calls: int = 0
+    moves: dict[tuple[Ruling, Ruling], int] = field(default_factory=dict)
+    reasons: dict[tuple[Reason, Reason], int] = field(default_factory=dict)
+    asked_again: int = 0
+    """Would have been asked once more: what they would have said is not known."""
+    lacking_prompts: int = 0
+    otherwise: list[Again] = field(default_factory=list)
+    again: list[Again] = field(default_factory=list)
+    """Marked "was a person", released then, and now as well."""
+    damaged: list[str] = field(default_factory=list)
+
+    def add(self, again: Again) -> None:
+        """Count one."""
+        self.calls += 1
+        move = again.old, again.new
+        self.moves[move] = self.moves.get(move, 0) + 1
+        why = again.old_reason, again.new_reason
+        self.reasons[why] = self.reasons.get(why, 0) + 1
+        self.asked_again += again.new is Ruling.SECOND_PROMPT
+        self.lacking_prompts += again.lacks_prompt
+        if again.is_otherwise:
+            self.otherwise.append(again)
+        elif again.is_lost and again.truth is Truth.PERSON:
+            self.again.append(again)
+
+    @property
+    def lost(self) -> list[Again]:
+        """Valid calls that would be released now and were not then."""
+        return [again for again in self.otherwise if again.is_lost]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is tried: a policy for each flow, and the prompts as they are today."""
+
+    policies: Mapping[str, Policy]
+    prompts: Prompts
+    truths: Mapping[str, Truth] = field(default_factory=dict)
+    since: datetime | None = None
+
+
+def replay_files(files: Iterable[Path], rules: Rules, tally: Tally) -> Iterator[Path]:
+    """Play every stored call again, one at a time, and count it.
+
+    A file that cannot be played is named in the tally and left out.
+    """
+    for path in files:
+        try:
+            replay_file(path, rules, tally)
+        except KeptError as error:
+            tally.damaged.append(str(error))
+        yield path
+
+
+def replay_file(path: Path, rules: Rules, tally: Tally) -> None:
+    """One stored call. Raises KeptError."""
+    kept = read_kept(path)
+    if rules.since is not None and kept.at < rules.since:
+        return
+    if kept.flow not in rules.policies:
+        flows = ", ".join(sorted(rules.policies))
+        raise KeptError(
+            f"{path}: the city has no flow {kept.flow!r} (it has {flows}); skipped"
+        )
+    tally.add(play_again(kept, frames_of(path), rules))
+
+
+def play_again(kept: Kept, frames: Iterable[bytes], rules: Rules) -> Again:
+    """What would be decided today."""
+    verdict, decided_ms, lacks_prompt = _decide(kept, frames, rules)
+    return Again(
+        call_id=kept.call_id,
+        at=kept.at,
+        old=kept.verdict.ruling,
+        old_reason=kept.verdict.reason,
+        new=verdict.ruling,
+        new_reason=verdict.reason,
+        because=verdict.because,
+        decided_ms=decided_ms,
+        truth=rules.truths.get(kept.call_id),
+        lacks_prompt=lacks_prompt,
+    )
+
+
+def _decide(
+    kept: Kept, frames: Iterable[bytes], rules: Rules
+) -> tuple[Verdict, int, bool]:
+    detector = Detector()
+    policy = rules.policies[kept.flow]
+    pressed = [key for key in kept.keys if key.source == "event"]
+    cues, lacks_prompt = _cues(kept, rules.prompts)
+    key: KeptKey | None = None
+    at_ms = 0
+    for frame in frames:
+        key = next((k for k in pressed if k.at_ms <= at_ms), None)
+        if key is not None:
+            break
+        while cues and cues[0][0] <= at_ms:
+            _, pcm = cues.pop(0)
+            if pcm is None:
+                detector.prompt_stopped()
+            else:
+                detector.prompt_started(pcm)
+        at_ms += FRAME_MS
+        if detector.push(frame) is not None:
+            break
+    else:
+        key = pressed[0] if pressed else None
+    context = kept.context.as_context(key.digit if key else None, policy.mode)
+    return judge(detector.evidence(), policy, context), at_ms, lacks_prompt
+
+
+def _cues(kept: Kept, prompts: Prompts) -> tuple[list[tuple[int, bytes | None]], bool]:
+    """When which prompt began (its sound) and ended (None), in order."""
+    cues: list[tuple[int, bytes | None]] = []
+    is_missing = False
+    for said in kept.prompts:
+        pcm = prompts(said.name)
+        if pcm is None:
+            is_missing = True
+            continue
+        cues += [(said.at_ms, pcm), (said.at_ms + said.heard_ms, None)]
+    return sorted(cues, key=lambda cue: cue[0]), is_missing
