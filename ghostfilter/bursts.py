@@ -54,17 +54,15 @@ class Machine:
     is_fax: bool = False
 
 
-_NETWORK_HERTZ = 425.0
-_NETWORK_TOLERANCE = 40.0
-"""Networks that keep their tones badly; those that keep them well: `pairs.py`."""
 STEADY_HERTZ = 2.5
-"""A single tone bends less than this; a hummed note bends 3 Hz and more."""
-STEADY_DB = 1.2
+"""A machine's tone bends less than this (AMR 4.75 kbit/s: 2.0), a whistle more."""
+STEADY_DB = 2.4
 _PAUSE_DB = 20.0
 """Between a machine's tones it is so much quieter."""
-_RING_SECONDS = 2.3
 _LONG_SECONDS = 1.5
 """A tone that goes on so long needs no second one."""
+_WHOLE_SECONDS = 0.4
+"""Shorter pieces of a tone say little about its steadiness."""
 _CNG_SECONDS = (0.40, 0.60)
 _CNG_PERIOD_SECONDS = (3.0, 4.0)
 _BEEPS = 3
@@ -79,7 +77,7 @@ _SIT_HERTZ = ((914.0, 985.0), (1371.0, 1429.0), (1777.0, 1800.0))
 
 def machines(bursts: list[Burst]) -> list[Machine]:
     """Every machine that a call's bursts, in order, give away."""
-    rules = (_answer_tone, _calling_tone, _special, _network)
+    rules = (_answer_tone, _calling_tone, _special)
     return [machine for rule in rules if (machine := rule(bursts)) is not None]
 
 
@@ -105,8 +103,8 @@ def _steady(bursts: list[Burst], hertz: float, tolerance: float) -> list[Burst]:
         burst
         for burst in bursts
         if abs(burst.hertz - hertz) <= tolerance
-        and burst.spread_hertz <= 2 * STEADY_HERTZ
-        and burst.spread_db <= 2 * STEADY_DB
+        and burst.spread_hertz <= STEADY_HERTZ
+        and burst.spread_db <= STEADY_DB
     ]
 
 
@@ -126,7 +124,7 @@ def _machine(
 
 def _answer_tone(bursts: list[Burst]) -> Machine | None:
     """CED and ANS (T.30, V.25): 2100 Hz for 2.6…4 s."""
-    found = _steady(bursts, 2100.0, 18.0)
+    found = [b for b in _steady(bursts, 2100.0, 18.0) if b.seconds >= _WHOLE_SECONDS]
     if sum(burst.seconds for burst in found) < _LONG_SECONDS:
         return None
     return _machine("answer tone 2100 Hz", found, 0.97, is_fax=True)
@@ -154,34 +152,6 @@ def _special(bursts: list[Burst]) -> Machine | None:
         if fits and three[2].first_frame - three[0].end_frame < 24:
             return _machine("special information tone", list(three), 0.98)
     return None
-
-
-def _network(bursts: list[Burst]) -> Machine | None:
-    """Ring-back and busy off their frequency: equal bursts, equal pauses."""
-    found = [
-        burst
-        for burst in bursts
-        if abs(burst.hertz - _NETWORK_HERTZ) <= _NETWORK_TOLERANCE
-        and burst.spread_hertz <= STEADY_HERTZ
-        and burst.spread_db <= STEADY_DB
-        and 0.15 <= burst.seconds <= _RING_SECONDS
-    ]
-    whole = found[:-1]
-    if len(whole) < 2 or not _is_regular(whole) or not _has_pauses(found, bursts):
-        return None
-    return _machine(f"network tone {found[0].hertz:.0f} Hz", found, 0.95)
-
-
-def _is_regular(found: list[Burst]) -> bool:
-    """Whether bursts last as long as each other, and so do their pauses."""
-    lengths = [burst.frames for burst in found]
-    steps = [b.first_frame - a.first_frame for a, b in pairwise(found)]
-    hertz = [burst.hertz for burst in found]
-    return (
-        max(lengths) - min(lengths) <= 2
-        and max(steps) - min(steps) <= 2
-        and max(hertz) - min(hertz) <= STEADY_HERTZ
-    )
 
 
 def _has_pauses(found: list[Burst], bursts: list[Burst]) -> bool:
