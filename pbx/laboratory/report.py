@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from pbx.laboratory.corpus import Label
 from pbx.laboratory.figures import Delays, Figures, Tally
@@ -50,12 +49,10 @@ def as_json(figures: Figures) -> dict[str, Any]:
 
 
 def as_text(figures: Figures) -> RenderableType:
-    """For a terminal."""
+    """Tables for a terminal; `remarks` belong below them."""
     parts: list[RenderableType] = [_summary(figures)]
     parts += [_table(name, rows) for name, rows in figures.tables.items()]
-    parts += [_delays_table(figures), _reasons_table(figures)]
-    parts += [Text(line) for line in remarks(figures)]
-    return Group(*parts)
+    return Group(*parts, _delays_table(figures), _reasons_table(figures))
 
 
 def summary(figures: Figures) -> list[tuple[str, str, str]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 UNREADABLE = 3
 INTERRUPTED = 130
+WIDTH = 120
+"""Of tables in a file or a pipe: nothing is cut there."""
 
 
 def register(group: typer.Typer) -> None:
@@ -138,4 +140,9 @@ def _tell(found: Figures, as_json: bool, *, is_whole: bool, of: int) -> None:
         return
     from rich.console import Console
 
-    Console().print(report.as_text(found))
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(report.as_text(found))
+    for line in report.remarks(found):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
