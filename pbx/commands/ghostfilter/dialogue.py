@@ -54,7 +54,7 @@ def run_dialogue(wanted: Wanted) -> None:
             _one(wanted, house, wanted.only)
         else:
             _all(wanted, house)
-    except (AudioError, CityError, CorpusError, LookupError, SoundError) as error:
+    except (AudioError, CityError, CorpusError, SoundError) as error:
         typer.echo(f"gerbang ghostfilter evaluate --dialogue: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -149,7 +149,8 @@ def _write(folder: Path, theatre: Theatre, seed: int, index: int) -> None:
 def _run(wanted: Wanted, left_out: int, seconds: float) -> Run:
     from datetime import UTC, datetime
 
+    from pbx.laboratory.dialogue.line import missing_codecs
     from pbx.laboratory.dialogue.report import Run
 
     date = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    return Run(str(wanted.folder), wanted.seed, left_out, seconds, date)
+    return Run(wanted.seed, left_out, missing_codecs(), seconds, date)

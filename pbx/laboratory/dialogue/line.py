@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pbx.laboratory.codecs import CodecError, through_codec
 from pbx.laboratory.dialogue.sounds import Dice, Samples, gain
 
 FRAME_SAMPLES = 160
 FRAME_SECONDS = 0.02
+MOBILE = ("gsmfr", "amr4.75", "amr5.9", "amr7.4", "amr12.2")
+"""The codecs of mobile phones, as the corpus has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class Line:
 
     law: str = "alaw"
     """`alaw` or `ulaw`: the trunk's codec."""
+    codec: str = ""
+    """A mobile phone's: `gsmfr`, `amr4.75` …; empty: a phone on a wire."""
+    is_dtx: bool = False
+    """AMR sends nothing in silence and the network makes comfort noise of it."""
     loss: float = 0.0
     """Share of frames lost."""
     burst_frames: float = 1.0
@@ -35,23 +42,60 @@ class Line:
     """No media at all for so long."""
 
 
+def missing_codecs() -> str:
+    """Why calls from mobile phones cannot be made here; empty: they can."""
+    try:
+        for codec in ("gsmfr", "amr12.2"):
+            through_codec(np.zeros(FRAME_SAMPLES, np.int16), codec)
+    except CodecError as error:
+        return str(error)
+    return ""
+
+
 def travel(sound: Samples, line: Line, dice: Dice) -> list[bytes | None]:
     """Frames of 20 ms as they reach us, one a tick; None: none came."""
     count = sound.size // FRAME_SAMPLES
-    frames = sound[: count * FRAME_SAMPLES].reshape(count, FRAME_SAMPLES)
+    sound = sound[: count * FRAME_SAMPLES]
     lost = lost_frames(count, line, dice)
     if line.is_concealed:
-        frames, lost = _concealed(frames, lost), np.zeros(count, np.bool_)
+        sound = _on_the_radio(sound, line, lost)
+        lost = np.zeros(count, np.bool_)
+    else:
+        sound = coded(sound, line.codec, is_dtx=line.is_dtx)
     if line.gap_from_seconds is not None:
         first = round(line.gap_from_seconds / FRAME_SECONDS)
         lost[first : first + round(line.gap_seconds / FRAME_SECONDS)] = True
-    heard = g711(np.ascontiguousarray(frames).reshape(-1), line.law)
-    wire = heard.tobytes()
+    wire = g711(sound, line.law).tobytes()
     step = 2 * FRAME_SAMPLES
     return [
         None if gone else wire[at * step : (at + 1) * step]
         for at, gone in enumerate(lost.tolist())
     ]
+
+
+def _on_the_radio(sound: Samples, line: Line, lost: NDArray[np.bool_]) -> Samples:
+    """Losses that the decoder fills."""
+    if line.codec:
+        return coded(sound, line.codec, lost, is_dtx=line.is_dtx)
+    return _concealed(sound.reshape(-1, FRAME_SAMPLES), lost).reshape(-1)
+
+
+def coded(
+    sound: Samples,
+    codec: str,
+    lost: NDArray[np.bool_] | None = None,
+    *,
+    is_dtx: bool = False,
+) -> Samples:
+    """Through a mobile phone's codec and back; as it is if `codec` is empty.
+
+    Raises CodecError if the codec's library is missing.
+    """
+    if not codec:
+        return sound
+    whole = np.clip(np.round(sound * 32768), -32768, 32767).astype(np.int16)
+    heard = through_codec(whole, codec, lost, dtx=is_dtx)
+    return heard.astype(np.float32) / np.float32(32768)
 
 
 def lost_frames(count: int, line: Line, dice: Dice) -> NDArray[np.bool_]:

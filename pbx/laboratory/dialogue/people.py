@@ -68,7 +68,13 @@ class Play:
             for at in moments:
                 placed(take, at, bed, factor)
         return Scene(
-            behaviour, take.kind, "speech", (take.name,), bed, sign_seconds=min(moments)
+            behaviour,
+            take.kind,
+            "speech",
+            (take.name,),
+            bed,
+            sign_seconds=min(moments),
+            is_coded=take.is_coded,
         )
 
     def made(self, behaviour: str, kind: str, sound: Samples, at: float) -> Scene:
@@ -195,7 +201,15 @@ def out_of_noise(play: Play) -> Scene:
     bed = sounds.at_level(back, level - snr)
     at = play.between(play.greeting.ended, play.latest(take))
     placed_over(take, at, bed, factor)
-    return Scene("speaks out of noise", take.kind, "speech", (take.name,), bed, at)
+    return Scene(
+        "speaks out of noise",
+        take.kind,
+        "speech",
+        (take.name,),
+        bed,
+        sign_seconds=at,
+        is_coded=take.is_coded,
+    )
 
 
 def presses_late(play: Play) -> Scene:
@@ -203,7 +217,9 @@ def presses_late(play: Play) -> Scene:
     bed = play.surroundings(-40.0)
     at = play.between(0.2, play.met.seconds - 0.1)
     key = play.one_of(tuple("0123456789*#"))
-    return Scene("presses a key", "key", "speech", (), bed, at, key=(at, key))
+    return Scene(
+        "presses a key", "key", "speech", (), bed, sign_seconds=at, key=(at, key)
+    )
 
 
 def presses_unheard(play: Play) -> Scene:
@@ -213,7 +229,8 @@ def presses_unheard(play: Play) -> Scene:
         key, play.between(0.065, 0.3), play.between(-28, -8), play.between(-4, 4)
     )
     at = play.between(0.2, play.met.seconds - 0.6)
-    return play.made("presses, the event lost", "key-tone", sounds.faded(tone), at)
+    scene = play.made("presses, the event lost", "key-tone", sounds.faded(tone), at)
+    return replace(scene, is_coded=True)
 
 
 def knocks(play: Play) -> Scene:
@@ -238,7 +255,8 @@ def types(play: Play) -> Scene:
     sound = sounds.tty(play.dice, characters, play.between(-32, -12))
     latest = play.met.seconds - sound.size / RATE - 0.2
     at = play.between(0.3, latest)
-    return play.made("types on a text telephone", "tty", sound, at)
+    scene = play.made("types on a text telephone", "tty", sound, at)
+    return replace(scene, is_coded=True)
 
 
 def speaks_before_gap(play: Play) -> Scene:

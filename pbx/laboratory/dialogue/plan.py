@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pbx.laboratory.corpus import CorpusError
 from pbx.laboratory.dialogue.house import Timetable
-from pbx.laboratory.dialogue.line import Line
+from pbx.laboratory.dialogue.line import MOBILE, Line
 from pbx.laboratory.dialogue.people import BEHAVIOURS, Play
 from pbx.laboratory.dialogue.pockets import (
     OWN_ECHO,
@@ -31,6 +32,8 @@ from pbx.laboratory.dialogue.takes import PROMPT_ECHO
 ROUND = 40
 PEOPLE, GHOSTS = 30, 7
 """Of forty; then one slot each for distant, own echo or fault, and unclear sounds."""
+MOBILE_SHARE = 0.4
+"""Of calls whose sound has not been through a mobile phone's codec."""
 _LINE, _CAST = 1, 0
 """Streams of random numbers: what happens, and how the line carries it."""
 
@@ -47,12 +50,17 @@ class Draft:
         return np.random.default_rng(self.line_dice)
 
 
-def draft(stock: Stock, met: Timetable, seed: int, index: int) -> Draft:
-    """Lay out one call. Raises LookupError if the corpus lacks what it needs."""
+def draft(
+    stock: Stock, met: Timetable, seed: int, index: int, *, has_mobile: bool = True
+) -> Draft:
+    """Lay out one call; `has_mobile`: codecs of mobile phones are there.
+
+    Raises CorpusError if the corpus lacks what it needs.
+    """
     dice = np.random.default_rng((seed, index, _CAST))
     play = Play(stock, met, dice)
     scene = _scene(play, seed, index)
-    line = drawn_line(scene.line, dice)
+    line = drawn_line(scene.line, dice, has_mobile=has_mobile)
     return Draft(with_line(scene, line), (seed, index, _LINE))
 
 
@@ -61,11 +69,15 @@ def is_person(index: int) -> bool:
     return index % ROUND < PEOPLE
 
 
-def drawn_line(line: Line, dice: Dice) -> Line:
+def drawn_line(line: Line, dice: Dice, *, has_mobile: bool) -> Line:
     """Codec and losses for a call; gaps stay as the scene wants them."""
     loss = 0.0 if dice.random() < 0.4 else float(dice.uniform(0, 0.05))
+    is_mobile = dice.random() < MOBILE_SHARE
+    codec = MOBILE[int(dice.integers(len(MOBILE)))] if is_mobile else ""
     return Line(
         law="alaw" if dice.random() < 0.7 else "ulaw",
+        codec=codec if has_mobile else "",
+        is_dtx=bool(dice.random() < 0.5),
         loss=loss,
         burst_frames=float(dice.choice([1.0, 1.0, 2.0, 4.0])),
         is_concealed=bool(dice.random() < 0.5),
@@ -103,7 +115,7 @@ def _scene(play: Play, seed: int, index: int) -> Scene:
 def _in_turn(takes: Sequence[Take], seed: int, nth: int) -> Take:
     """Every take once in a shuffled order, then again in another."""
     if not takes:
-        raise LookupError("no clip is labelled ghost; whole calls need pockets")
+        raise CorpusError("no clip is labelled ghost; whole calls need pockets")
     turn, place = divmod(nth, len(takes))
     order = np.random.default_rng((seed, len(takes), turn)).permutation(len(takes))
     return takes[int(order[place])]

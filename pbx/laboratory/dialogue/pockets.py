@@ -47,7 +47,14 @@ def goes_on(play: Play, take: Take) -> Scene:
         sound = sound * gain(play.between(-6, 6))
     names = {"ghost": "a pocket goes on", "distant": "voices far off go on"}
     behaviour = names.get(take.label, "something unclear goes on")
-    return Scene(behaviour, take.kind, take.label, (take.name,), sound)
+    return Scene(
+        behaviour,
+        take.kind,
+        take.label,
+        (take.name,),
+        sound,
+        is_coded=take.is_coded,
+    )
 
 
 def own_echo(play: Play, kind: str) -> Scene:

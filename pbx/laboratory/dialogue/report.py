@@ -16,9 +16,9 @@ MOST_LOST = 50
 class Run:
     """What the figures were made with."""
 
-    folder: str
     seed: int
     left_out: int
+    missing_codecs: str
     cpu_seconds: float
     date: str
 
@@ -29,6 +29,7 @@ def as_data(run: Run, found: Figures) -> dict[str, object]:
     return {
         "seed": run.seed,
         "calls": found.calls,
+        "missing_codecs": run.missing_codecs,
         "cpu_seconds": round(run.cpu_seconds, 2),
         "people_n": people.n,
         "people_released": people.released,
@@ -69,6 +70,7 @@ def as_markdown(run: Run, found: Figures) -> str:
         f"{found.calls} whole calls, seed {run.seed}, {run.date}, "
         f"{run.cpu_seconds:.0f} s of CPU. {run.left_out} ghost clips with another "
         "prompt in them left out.",
+        *_no_mobiles(run),
         "",
         f"- **People released: {people.released} of {people.n}** (95 % Clopper-Pearson:"
         f" at most {people.released_upper95:.3%}) under the strictest policy a city"
@@ -111,6 +113,12 @@ def as_markdown(run: Run, found: Figures) -> str:
         *_lost_lines(run, found.lost),
     ]
     return "\n".join(lines)
+
+
+def _no_mobiles(run: Run) -> list[str]:
+    if not run.missing_codecs:
+        return []
+    return [f"No mobile phones among them: {run.missing_codecs}"]
 
 
 def _people_table(groups: Iterable[Group]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pbx.laboratory.dialogue.call import Ended, VirtualCall, timetable
 from pbx.laboratory.dialogue.house import House, Timetable
-from pbx.laboratory.dialogue.line import FRAME_SECONDS
+from pbx.laboratory.dialogue.line import FRAME_SECONDS, missing_codecs
 from pbx.laboratory.dialogue.plan import Draft, draft
 from pbx.laboratory.dialogue.scene import Scene, at_our_ear
 from pbx.laboratory.dialogue.sounds import RATE
@@ -81,10 +81,13 @@ class Theatre:
         self._stock = stock
         self._seed = seed
         self._usual = timetable(house)
+        self._has_mobile = not missing_codecs()
 
     def play(self, index: int) -> Played:
-        """Play the call of that number. Raises LookupError for too poor a corpus."""
-        drafted = draft(self._stock, self._usual, self._seed, index)
+        """Play the call of that number. Raises CorpusError for too poor a corpus."""
+        drafted = draft(
+            self._stock, self._usual, self._seed, index, has_mobile=self._has_mobile
+        )
         met = self._usual
         for _ in range(MOST_TIMETABLES):
             frames, ended = self._perform(drafted, met)
@@ -126,7 +129,7 @@ def play_all(
 ) -> Iterator[Part]:
     """Play calls 0…`calls`, in order, some at a time.
 
-    Raises CorpusError, AudioError, LookupError.
+    Raises CorpusError, AudioError.
     """
     chunks = [range(at, min(at + CHUNK, calls)) for at in range(0, calls, CHUNK)]
     if jobs <= 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from pbx.laboratory.dialogue.house import House, Timetable
-from pbx.laboratory.dialogue.line import Line, travel
+from pbx.laboratory.dialogue.line import Line, coded, travel
 from pbx.laboratory.dialogue.sounds import Dice, Samples, echoed
 
 
@@ -17,6 +17,8 @@ class Echo:
     db: float
     """Relative to what we send; negative."""
     response: Samples = field(repr=False)
+    codec: str = ""
+    """The mobile phone's codec on its way back, where the rest has been coded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class Scene:
     key: tuple[float, str] | None = None
     """A key that reaches us as an event, and when."""
     line: Line = Line()
+    is_coded: bool = False
+    """No mobile phone's codec is added: the clip has been through one, or the network
+    makes the sound behind it (keys' tones, text telephones on a wire)."""
     echo: Echo | None = None
 
     @property
@@ -54,10 +59,13 @@ def at_our_ear(
         back = echoed(
             sent, scene.echo.response, scene.echo.delay_seconds, scene.echo.db
         )
-        sound = sound + back
+        sound = sound + coded(back, scene.echo.codec)
     return travel(sound, scene.line, dice)
 
 
 def with_line(scene: Scene, line: Line) -> Scene:
-    """The same on another line."""
-    return replace(scene, line=line)
+    """The same on another line; what has been coded is not coded again."""
+    if not scene.is_coded:
+        return replace(scene, line=line)
+    echo = scene.echo and replace(scene.echo, codec=line.codec)
+    return replace(scene, line=replace(line, codec=""), echo=echo)

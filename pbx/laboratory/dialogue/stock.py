@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pbx.laboratory.corpus import CorpusError
 from pbx.laboratory.dialogue.sounds import (
     RATE,
     Dice,
@@ -54,6 +55,8 @@ class Take:
     from_seconds: float
     """Where the sound that the label speaks of begins."""
     active_seconds: float
+    is_coded: bool
+    """Went through a mobile phone's codec already."""
     samples: Samples = field(repr=False)
 
     @property
@@ -101,12 +104,12 @@ class Stock:
     def speakers(self, kinds: Iterable[str], dice: Dice) -> Take:
         """Somebody of one of these classes; each class is as likely as any other.
 
-        Where the corpus has none of them, anybody. Raises LookupError if it has nobody.
+        Where the corpus has none of them, anybody. Raises CorpusError if it has nobody.
         """
         there = [kind for kind in kinds if self.by_kind.get(kind)]
         there = there or self.speech_kinds()
         if not there:
-            raise LookupError("no clip is labelled speech; whole calls need people")
+            raise CorpusError("no clip is labelled speech; whole calls need people")
         takes = self.by_kind[there[int(dice.integers(len(there)))]]
         return takes[int(dice.integers(len(takes)))]
 

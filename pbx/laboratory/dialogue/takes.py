@@ -67,6 +67,7 @@ def take_of(row: Row, samples: Samples) -> Take:
         is_clean=row.snr_db is None,
         from_seconds=begins,
         active_seconds=min(seconds, LONGEST_SECONDS),
+        is_coded=row.codec not in ("", "pcma", "pcmu"),
         samples=samples,
     )
 
