@@ -9,6 +9,7 @@ limits of 4 and 8).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from ghostfilter.peaks import Lines
 from ghostfilter.spectra import Floats
@@ -17,32 +18,60 @@ ROWS_HERTZ = (697.0, 770.0, 852.0, 941.0)
 COLUMNS_HERTZ = (1209.0, 1336.0, 1477.0, 1633.0)
 KEYS = ("123A", "456B", "789C", "*0#D")
 
-TOLERANCE = 0.023
-TWIST_DB = (-10.0, 6.0)
-"""Higher tone over lower."""
-SHARE = 0.85
-"""Of a frame's energy, in the two tones: clean 0.98, AMR 4.75 kbit/s 0.87 and more."""
 LOWEST_DBFS = -50.0
 PRESS_FRAMES = 3
-"""Frames of one key in a row (gaps of one allowed) until it counts …"""
-CLEAN_PRESS_FRAMES = 2
-"""… or this many of them almost pure: what is left of 40 ms."""
-CLEAN_SHARE = 0.95
+"""So many frames of one key are a press …"""
+CLEAN_SHARE = 0.98
+"""… or one of them so pure, beside another frame that holds or borders on the key: that
+is what is left of 40 ms."""
 GAP_FRAMES = 2
 """Shorter gaps are lost packets, not a second press."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How near a frame must be to a key."""
+
+    share: float
+    """Of its energy, in the two tones: clean 0.98, AMR 4.75 kbit/s 0.87 and more."""
+    tolerance: float
+    lowest_twist_db: float
+    """Higher tone over lower."""
+    highest_twist_db: float
+
+
+WHOLE = Limits(0.85, 0.023, -10.0, 6.0)
+EDGE = Limits(0.7, 0.045, -13.0, 9.0)
+"""Where a key begins or ends, half a window shows broad lines, a little off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one frame says of keys."""
+
+    key: str = ""
+    """The key it holds, by the limits."""
+    edge: str = ""
+    """The key it may be the beginning or the end of."""
+    is_clean: bool = False
+
+
+NO_KEY = Frame()
 
 
 class Keys:
     """Follows the keys of one call, frame by frame."""
 
-    __slots__ = ("_clean", "_gap", "_key", "pressed", "seen")
+    __slots__ = ("_before", "_edges", "_gap", "_is_clean", "_key", "pressed", "seen")
 
     def __init__(self) -> None:
         self._key = ""
         self.seen = 0
         """Frames of the key that is down."""
-        self._clean = 0
+        self._edges = 0
+        self._is_clean = False
         self._gap = 0
+        self._before = NO_KEY
         self.pressed = ""
         """All keys so far, in order."""
 
@@ -51,52 +80,75 @@ class Keys:
         """Whether no key is down: nothing is lost if silence is not told."""
         return not self._key
 
-    def push(self, key: str, *, clean: bool) -> str:
-        """Hear one frame ("" or its key); a key once it is certain, else ""."""
-        if key != self._key:
+    def push(self, frame: Frame) -> str:
+        """Hear one frame; a key once it is certain, else ""."""
+        before, self._before = self._before, frame
+        was_certain = self._is_certain()
+        if frame.key and frame.key != self._key:
+            self._key, self.seen, self._is_clean, was_certain = (
+                frame.key,
+                0,
+                False,
+                False,
+            )
+            self._edges = int(before.edge == frame.key)
+        if frame.key:
+            self._gap = 0
+            self.seen += 1
+            self._is_clean |= frame.is_clean
+        elif self._key:
+            self._edges += int(frame.edge == self._key and self._gap == 0)
             self._gap += 1
-            if key or self._gap > GAP_FRAMES:
-                self._key, self.seen, self._clean, self._gap = key, 0, 0, 0
-            if not key:
-                return ""
-        self._gap = 0
-        before = self._is_certain()
-        self.seen += 1
-        self._clean += clean
-        if before or not self._is_certain():
+        if was_certain or not self._is_certain():
+            self._rest()
             return ""
-        self.pressed += key
+        self.pressed += self._key
+        key = self._key
+        self._rest()
         return key
 
+    def _rest(self) -> None:
+        if self._gap > GAP_FRAMES:
+            self._key, self.seen, self._edges, self._is_clean = "", 0, 0, False
+            self._gap = 0
+
     def _is_certain(self) -> bool:
-        return self.seen >= PRESS_FRAMES or self._clean >= CLEAN_PRESS_FRAMES
+        return self.seen >= PRESS_FRAMES or (
+            self._is_clean and self.seen + self._edges >= 2
+        )
 
 
-def key_of(hertz: tuple[float, float], share: tuple[float, float]) -> str:
-    """Which key these two lines are; "" for none."""
-    low, high = hertz
-    if share[0] + share[1] < SHARE or not 660.0 < low < 1000.0:
-        return ""
-    twist = 10.0 * math.log10(max(share[1], 1e-9) / max(share[0], 1e-9))
-    if not TWIST_DB[0] <= twist <= TWIST_DB[1]:
-        return ""
-    row = _nearest(low, ROWS_HERTZ)
-    column = _nearest(high, COLUMNS_HERTZ)
-    return "" if row is None or column is None else KEYS[row][column]
-
-
-def _nearest(hertz: float, places: tuple[float, ...]) -> int | None:
-    for number, place in enumerate(places):
-        if abs(hertz - place) <= TOLERANCE * place:
-            return number
-    return None
-
-
-def keys_of(lines: Lines, dbfs: Floats) -> list[str]:
-    """The key that each of eight frames holds."""
+def frames_of(lines: Lines, dbfs: Floats) -> list[Frame]:
+    """What each of eight frames says of keys."""
     return [
-        key_of((f[0], f[1]), (s[0], s[1])) if level >= LOWEST_DBFS else ""
-        for f, s, level in zip(
+        _frame(hertz, share) if level >= LOWEST_DBFS else NO_KEY
+        for hertz, share, level in zip(
             lines.hertz.tolist(), lines.share.tolist(), dbfs.tolist(), strict=True
         )
     ]
+
+
+def _frame(hertz: list[float], share: list[float]) -> Frame:
+    edge = key_of(hertz, share, EDGE)
+    if not edge:
+        return NO_KEY
+    key = key_of(hertz, share, WHOLE)
+    return Frame(key, edge, bool(key) and share[0] + share[1] >= CLEAN_SHARE)
+
+
+def key_of(hertz: list[float], share: list[float], limits: Limits) -> str:
+    """Which key these two lines are, the lower first; "" for none."""
+    if share[0] + share[1] < limits.share or not 650.0 < hertz[0] < 1000.0:
+        return ""
+    twist = 10.0 * math.log10(max(share[1], 1e-9) / max(share[0], 1e-9))
+    if not limits.lowest_twist_db <= twist <= limits.highest_twist_db:
+        return ""
+    row = _nearest(hertz[0], ROWS_HERTZ, limits.tolerance)
+    column = _nearest(hertz[1], COLUMNS_HERTZ, limits.tolerance)
+    return "" if row is None or column is None else KEYS[row][column]
+
+
+def _nearest(hertz: float, places: tuple[float, ...], tolerance: float) -> int | None:
+    nearest = min(range(len(places)), key=lambda number: abs(hertz - places[number]))
+    is_near = abs(hertz - places[nearest]) <= tolerance * places[nearest]
+    return nearest if is_near else None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostfilter.bursts import Machine, beeps, machines
-from ghostfilter.dtmf import CLEAN_SHARE, Keys, keys_of
+from ghostfilter.dtmf import Keys, frames_of
 from ghostfilter.fsk import LOWER, UPPER, Fsk
 from ghostfilter.pairs import Network
 from ghostfilter.peaks import Lines, two_lines
@@ -139,13 +139,9 @@ class Tones:
 
     def _press(self, block: Block, lines: Lines) -> Heard | None:
         """KEY_TONE for the first key that becomes certain in this block."""
-        keys = keys_of(lines, block.dbfs)
-        if not any(keys) and self._keys.is_idle:
-            return None
-        clean = (lines.share.sum(1) >= CLEAN_SHARE).tolist()
         told = None
-        for number, key in enumerate(keys):
-            pressed = self._keys.push(key, clean=clean[number])
+        for number, frame in enumerate(frames_of(lines, block.dbfs)):
+            pressed = self._keys.push(frame)
             if pressed:
                 told = told or self._pressed(block, number, pressed)
         return told
