@@ -15,7 +15,8 @@ from agi import frames
 from ivr.flow import Flow, filter_0
 from ivr.prompts import BYTES_PER_SAMPLE, SAMPLE_RATE, seconds_of
 from pbx.model.city import City, CityError, Fault, read_city
-from pbx.settings import Settings, active_city_file
+from pbx.model.policy import Mode
+from pbx.settings import Settings, active_city_file, switch_files
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class InForce:
     prompts: Mapping[str, Prompt]
     missing: tuple[str, ...] = ()
     """One sentence for each prompt that cannot be played."""
+    switch: Mode | None = None
+    """What the kill switch says, if it was used."""
 
     def prompt(self, name: str) -> Prompt:
         """The prompt of that name, silence of 0 s if it is missing."""
@@ -74,7 +77,7 @@ def load(settings: Settings) -> InForce:
             except PromptError as error:
                 _log.error("%s", error)  # noqa: TRY400 - the sentence says it all
                 missing.append(str(error))
-    return InForce(city, prompts, tuple(missing))
+    return InForce(city, prompts, tuple(missing), read_switch(settings))
 
 
 def read_prompt(path: Path) -> Prompt:
@@ -94,6 +97,14 @@ def read_prompt(path: Path) -> Prompt:
             "instead of 8000 Hz, mono, 16 bit; make it with `gerbang sounds`"
         )
     return Prompt(frames.for_the_wire(pcm), seconds_of(pcm), pcm)
+
+
+def read_switch(settings: Settings) -> Mode | None:
+    """What `gerbang ghostfilter off` or `shadow` left; off wins."""
+    for mode, path in switch_files(settings.asterisk_home).items():
+        if path.exists():
+            return Mode(mode)
+    return None
 
 
 class Keeper:
@@ -136,6 +147,7 @@ def _prompt_file(settings: Settings, city: City, name: str) -> Path:
 def _stamp(settings: Settings, city: City | None) -> tuple[tuple[str, int], ...]:
     """Name and time of every file behind what is in force."""
     paths = [active_city_file(settings).resolve()]
+    paths += switch_files(settings.asterisk_home).values()
     if city is not None:
         paths += [
             _prompt_file(settings, city, name)

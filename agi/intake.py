@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from agi.audiosocket import AudioLine, Ear
@@ -21,12 +22,17 @@ from agi.kept_audio import KeptCall, Shelf
 from agi.listening import Listening
 from agi.protocol import Reply, Request
 from agi.session import Session, SessionEndedError
-from ghostfilter.verdict import Context, Verdict, judge
+from ghostfilter.verdict import Context, Policy, Verdict, judge
 from ivr.engine import Outcome
 from pbx.log import call_id, masked
+from pbx.model.city import Number112
+from pbx.model.policy import WhenIdle
+from pbx.model.verdict import Ruling
 from routing.plan import Facts, Route, Way, choose_route
 
 _log = logging.getLogger(__name__)
+
+_dice = random.SystemRandom()
 
 SCRIPT = "intake"
 HOLD_BACK_SECONDS = 4.0
@@ -41,7 +47,11 @@ class NotOurCallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What the dialplan asks: `/intake,<dnis>,<flow>,<trunk>,<repeat>`."""
+    """What the dialplan asks.
+
+    `/intake,<dnis>,<flow>,<trunk>,<repeat>,<releases left>,<idle operators>`; an older
+    version's dialplan leaves the last two out.
+    """
 
     call_id: str
     caller: str
@@ -49,15 +59,17 @@ class Invitation:
     flow: str
     trunk: str
     is_repeat: bool
+    releases_left: int | None = None
+    """Of this hour's drop budget; None: unknown."""
+    idle_operators: int | None = None
 
 
 def read_invitation(request: Request) -> Invitation:
     """Raises NotOurCallError for anything but our own dialplan's request."""
-    if request.script != SCRIPT or len(request.arguments) != 4 or not request.uniqueid:
-        raise NotOurCallError(
-            f"script {request.script!r} with {len(request.arguments)} arguments"
-        )
-    number, flow, trunk, repeat = request.arguments
+    said = request.arguments
+    if request.script != SCRIPT or len(said) not in (4, 6) or not request.uniqueid:
+        raise NotOurCallError(f"script {request.script!r} with {len(said)} arguments")
+    number, flow, trunk, repeat, left, idle = (*said, "", "")[:6]
     return Invitation(
         call_id=request.uniqueid,
         caller=request.caller,
@@ -65,7 +77,17 @@ def read_invitation(request: Request) -> Invitation:
         flow=flow,
         trunk=trunk,
         is_repeat=repeat != "0",
+        releases_left=_number(left),
+        idle_operators=_number(idle),
     )
+
+
+def _number(text: str) -> int | None:
+    """A whole number, or None: unknown."""
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 class Intake:
@@ -140,8 +162,11 @@ class _Call:
             # Mostly a hang-up: Asterisk leaves AudioSocket first and AGI a moment
             # later. Saying the safe answer again shows whether anybody is there.
             await self._set("INTAKE_ROUTE", Way.QUEUE.value)
-        context = self._context(invitation, listening)
+        context = await self._last_context(invitation, listening, outcome)
         verdict = self._judge(invitation, listening, context)
+        _log.info(
+            "verdict %s reason=%s: %s", verdict.ruling, verdict.reason, verdict.because
+        )
         route = self._route(invitation, verdict)
         judged = Judged(verdict, listening.lasted_ms)
         await self._tell([*listening.prompts, *listening.keys, judged])
@@ -161,7 +186,11 @@ class _Call:
         """Screen the caller: his audio comes to us until the flow has ended."""
         flow = self._in_force.flow(invitation.flow)
         deadline = self._in_force.city.flows[invitation.flow].deadline_seconds
-        listening = Listening(flow, self._in_force.prompt)
+        listening = Listening(
+            flow,
+            self._in_force.prompt,
+            lambda now: self._needs_human(invitation, now),
+        )
         uuid = uuid4()
         self._intake._expected[uuid] = listening
         try:
@@ -178,29 +207,59 @@ class _Call:
             listening.close()
         return listening, outcome
 
+    def _needs_human(self, invitation: Invitation, listening: Listening) -> bool:
+        """Whether a caller who gave no sign yet is to be asked no further."""
+        context = self._context(invitation, listening)
+        return self._judge(invitation, listening, context).ruling is Ruling.PASS
+
     def _context(self, invitation: Invitation, listening: Listening) -> Context:
         return Context(
             expected_frames=listening.expected_frames,
             key=listening.key,
             is_repeat=invitation.is_repeat,
             error=listening.error,
+            asked=listening.asked,
+            idle_operators=invitation.idle_operators,
+            releases_left=invitation.releases_left,
+            mode=self._policy(invitation).mode_with(self._in_force.switch),
         )
+
+    async def _last_context(
+        self, invitation: Invitation, listening: Listening, outcome: Outcome
+    ) -> Context:
+        """The same when the flow has ended; somebody may have become free meanwhile."""
+        policy = self._policy(invitation)
+        context = replace(
+            self._context(invitation, listening),
+            is_holdout=_dice.random() * 100 < policy.holdout_percent,
+        )
+        if outcome is not Outcome.NO_INPUT or policy.when_idle is WhenIdle.AS_USUAL:
+            return context
+        return replace(context, idle_operators=await self._idle_operators(invitation))
+
+    async def _idle_operators(self, invitation: Invitation) -> int | None:
+        """How many are free now, not paused and not wrapping up (app_queue's count)."""
+        queue = self._dialled(invitation).queue
+        asked = f"${{QUEUE_MEMBER({queue},ready)}}"
+        reply = await self._session.command("GET FULL VARIABLE", asked)
+        now = _number(reply.value)
+        return invitation.idle_operators if now is None else now
+
+    def _policy(self, invitation: Invitation) -> Policy:
+        return self._in_force.city.flows[invitation.flow].filter
+
+    def _dialled(self, invitation: Invitation) -> Number112:
+        numbers = self._in_force.city.numbers
+        return next((n for n in numbers if n.number == invitation.number), numbers[0])
 
     def _judge(
         self, invitation: Invitation, listening: Listening, context: Context
     ) -> Verdict:
-        flow = self._in_force.city.flows[invitation.flow]
-        verdict = judge(listening.evidence, flow.filter, context)
-        _log.info(
-            "verdict %s reason=%s: %s", verdict.ruling, verdict.reason, verdict.because
-        )
-        return verdict
+        return judge(listening.evidence, self._policy(invitation), context)
 
     def _route(self, invitation: Invitation, verdict: Verdict) -> Route:
         city = self._in_force.city
-        dialled = next(
-            (n for n in city.numbers if n.number == invitation.number), city.numbers[0]
-        )
+        dialled = self._dialled(invitation)
         return choose_route(
             Facts(
                 ruling=verdict.ruling,

@@ -23,7 +23,9 @@ from agi.kept_audio import Tape
 from ghostfilter.detector import Detector
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import Heard, Sound
+from ghostfilter.verdict import ASKED_ENOUGH
 from ivr.engine import (
+    Advised,
     AudioLost,
     CallerHungUp,
     Digit,
@@ -52,11 +54,17 @@ _ENDED = {Outcome.KEY: "key", Outcome.VOICE: "voice"}
 class Listening(Ear):
     """One call's ear; `outcome` waits for the flow's end."""
 
-    def __init__(self, flow: Flow, prompt: Callable[[str], Prompt]) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        prompt: Callable[[str], Prompt],
+        needs_human: Callable[[Listening], bool] = lambda _: False,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         self._engine = Engine(flow)
         self._prompt = prompt
+        self._needs_human = needs_human
         self._detector = Detector()
         self._line: AudioLine | None = None
         self._connected_at: float | None = None
@@ -90,6 +98,13 @@ class Listening(Ear):
     def evidence(self) -> Evidence:
         """What was heard."""
         return self._detector.evidence()
+
+    @property
+    def asked(self) -> int:
+        """How many prompts the caller was asked by; one that is missing asks nobody."""
+        playing = [] if self._playing is None else [self._playing[0]]
+        ended = sum(prompt.heard_ms > 0 for prompt in self.prompts)
+        return ended + sum(self._prompt(name).seconds > 0 for name in playing)
 
     @property
     def lasted_ms(self) -> int:
@@ -197,11 +212,20 @@ class Listening(Ear):
                 case StartTimer(name, seconds):
                     self._timer.cancel()
                     fired = TimerFired(name)
-                    self._timer = self._loop.call_later(seconds, self._handle, fired)
+                    self._timer = self._loop.call_later(seconds, self._time_up, fired)
                 case Finish(outcome):
                     self._finish(outcome)
                 case _:
                     assert_never(command)
+
+    def _time_up(self, fired: TimerFired) -> None:
+        """The flow would go on; the filter may think that a human should look now."""
+        try:
+            is_advised = self._needs_human(self)
+        except Exception as error:  # noqa: BLE001 - per call: logged, and to a human
+            self._filter_failed(error)
+            return
+        self._handle(Advised() if is_advised else fired)
 
     def _play(self, name: str) -> None:
         self._playing = (name, self._ms(self._loop.time()))
@@ -221,6 +245,8 @@ class Listening(Ear):
     def _finish(self, outcome: Outcome) -> None:
         self._timer.cancel()
         self._finished_at = self._loop.time()
+        if outcome is Outcome.NO_INPUT and self.asked < ASKED_ENOUGH:
+            self.error = f"asked {self.asked} of {ASKED_ENOUGH} times: prompt missing"
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 

@@ -18,6 +18,7 @@ from agi.pacer import Pacer
 from agi.protocol import Request
 from agi.session import Session
 from pbx import heartbeat
+from pbx.model.policy import Mode
 from pbx.settings import Settings
 from pbx.status import Status
 
@@ -34,6 +35,14 @@ DRAIN_SECONDS = 45.0
 """Longer than the longest flow a city may declare usually takes."""
 KEEP_SECONDS = 5.0
 """At the end, for the audio that still waits to be written."""
+
+
+_SWITCHED = {
+    Mode.OFF: "The ghost filter is switched off: every call rings operators' phones; "
+    "`gerbang ghostfilter on` switches it on again",
+    Mode.SHADOW: "The ghost filter only watches and releases nobody; "
+    "`gerbang ghostfilter on` lets it act again",
+}
 
 
 class PortTakenError(Exception):
@@ -180,8 +189,17 @@ class Worker:
             self.status.raise_alarm("prompt-missing", "; ".join(missing))
         else:
             self.status.clear_alarm("prompt-missing")
+        self._watch_switch()
         self._watch_shelf()
         self.status.write()
+
+    def _watch_switch(self) -> None:
+        switch = self._keeper.current.switch
+        for mode, sentence in _SWITCHED.items():
+            if mode is switch:
+                self.status.raise_alarm(f"filter-{mode}", sentence)
+            else:
+                self.status.clear_alarm(f"filter-{mode}")
 
     def _watch_shelf(self) -> None:
         trouble = self._shelf.trouble

@@ -106,7 +106,8 @@ def judge(evidence: Evidence, policy: Policy, context: Context) -> Verdict:
     if context.mode is Mode.OFF and verdict.ruling is not Ruling.PASS:
         return replace(verdict, ruling=Ruling.PASS, reason=Reason.OFF)
     if verdict.ruling is not Ruling.PASS and _may_go_to_idle(reason, policy, context):
-        return replace(verdict, ruling=Ruling.PASS, reason=Reason.IDLE_OPERATOR)
+        word = reason if reason is Reason.NO_MEDIA else Reason.IDLE_OPERATOR
+        return replace(verdict, ruling=Ruling.PASS, reason=word)
     if verdict.ruling is Ruling.RELEASE:
         return _last_look(verdict, evidence, policy, context)
     return verdict

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 
 from ivr.engine import (
+    Advised,
     AudioLost,
     CallerHungUp,
     Command,
@@ -27,12 +28,16 @@ from ivr.engine import (
 )
 from ivr.flow import Flow
 
+LONGEST_SECONDS = 20.0
+"""Prompts and waits in all: who cannot give a sign waits no longer for a human."""
+
 MARGIN_SECONDS = 3.0
 """What the rest of the intake (connecting, telling the facts) may take."""
 
 _SHORT_CUTS: tuple[tuple[Event, Outcome], ...] = (
     (Digit("0"), Outcome.KEY),
     (VoiceHeard(), Outcome.VOICE),
+    (Advised(), Outcome.ADVISED),
     (AudioLost(), Outcome.AUDIO_LOST),
     (CallerHungUp(), Outcome.CALLER_HUNG_UP),
 )
@@ -44,6 +49,11 @@ def problems(flow: Flow, deadline_seconds: float) -> list[str]:
     `deadline_seconds` is the dialplan's own: a flow must have ended before it.
     """
     found = list(dict.fromkeys(_walk(flow)))
+    if flow.usual_seconds > LONGEST_SECONDS:
+        found.append(
+            f"prompts and waits take {flow.usual_seconds:.1f} s; at most "
+            f"{LONGEST_SECONDS:g} s are allowed: shorten prompts or waits"
+        )
     if flow.longest_seconds + MARGIN_SECONDS > deadline_seconds:
         found.append(
             f"takes up to {flow.longest_seconds + MARGIN_SECONDS:.1f} s, but the "

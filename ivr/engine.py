@@ -21,6 +21,9 @@ class Outcome(StrEnum):
     NO_INPUT = "no-input"
     AUDIO_LOST = "audio-lost"
     CALLER_HUNG_UP = "caller-hung-up"
+    ADVISED = "advised"
+    """Not asked again: it is not clear whether anybody is there, and an operator has
+    time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,12 @@ class Digit:
 
 @dataclass(frozen=True, slots=True)
 class VoiceHeard:
-    """Somebody spoke near the phone."""
+    """Somebody is near the phone: a voice, a cry, knocks, a text telephone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """A human shall look at this caller now, instead of our asking again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,14 @@ class CallerHungUp:
 
 
 Event = (
-    Started | Digit | VoiceHeard | PromptEnded | TimerFired | AudioLost | CallerHungUp
+    Started
+    | Digit
+    | VoiceHeard
+    | Advised
+    | PromptEnded
+    | TimerFired
+    | AudioLost
+    | CallerHungUp
 )
 
 
@@ -126,6 +141,8 @@ class Engine:
                 return self._finish(Outcome.KEY)
             case VoiceHeard():
                 return self._finish(Outcome.VOICE)
+            case Advised():
+                return self._finish(Outcome.ADVISED)
             case PromptEnded(prompt):
                 return self._listen() if prompt == self._playing else []
             case TimerFired(name):

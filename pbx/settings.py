@@ -85,6 +85,15 @@ class Settings:
         return url
 
 
+def switch_files(asterisk_home: Path) -> dict[str, Path]:
+    """The kill switch: a file each for `off` and `shadow`, that is there or not.
+
+    Files, because they need nothing that runs, outlive any restart, and Asterisk sees
+    them by itself. What the city declares and what lies there: the more careful counts.
+    """
+    return {mode: asterisk_home / f"filter-{mode}" for mode in ("off", "shadow")}
+
+
 def active_city_file(settings: Settings) -> Path:
     """The city in force: the copy kept with the rendered configuration.
 

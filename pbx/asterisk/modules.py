@@ -71,6 +71,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "func_cut",
         "func_db",
         "func_env",
+        "func_lock",
         "func_logic",
         "func_strings",
         "func_timeout",

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pbx.asterisk.modules import MODULES
 from pbx.asterisk.secrets import Secrets
 from pbx.model.city import City, Flow, Queue
-from pbx.settings import PROJECT
+from pbx.model.policy import Mode
+from pbx.settings import PROJECT, switch_files
 
 TEMPLATES = PROJECT / "asterisk-config" / "templates"
 
 REPEAT_MINUTES = 10
 """Who was released and calls again within this time is never released again."""
+
+REPEAT_BONUS = 50
+"""So much is added to the priority of a repeat caller, up to 100."""
+
+SWITCHES = {
+    mode: f"/gerbang/{path.name}" for mode, path in switch_files(Path("/")).items()
+}
+"""Where Asterisk, in its private root, sees what `gerbang ghostfilter off` leaves."""
 
 PHONE_DEAD_SECONDS = 20
 """An operator's phone that sends no audio packet for so long in a conversation is dead.
@@ -54,6 +64,8 @@ class _FlowView:
     release_prompt: str
     deadline_seconds: int
     releases: bool
+    is_off: bool
+    releases_per_hour: int
 
 
 def render_city(city: City, secrets: Secrets) -> dict[str, str]:
@@ -95,6 +107,8 @@ def _values(city: City, secrets: Secrets) -> dict[str, object]:
         "ladders": {queue.name: ladder(city, queue) for queue in city.queues},
         "patient_members": {q.name: _patient_members(city, q) for q in city.queues},
         "repeat_minutes": REPEAT_MINUTES,
+        "repeat_bonus": REPEAT_BONUS,
+        "switches": SWITCHES,
         "phone_dead_seconds": PHONE_DEAD_SECONDS,
         "sound": lambda name: f"/gerbang-sounds/{city.city.language}/{name}",
         "outside": _to_waiting,
@@ -127,6 +141,8 @@ def _flow_view(flow: Flow) -> _FlowView:
         release_prompt=flow.release_prompt,
         deadline_seconds=flow.deadline_seconds,
         releases=flow.filter.releases,
+        is_off=flow.filter.mode is Mode.OFF,
+        releases_per_hour=flow.filter.releases_per_hour,
     )
 
 

@@ -70,6 +70,8 @@ class KeyPressed:
 
     digit: str
     at_ms: int
+    source: str = "event"
+    """event (RFC 4733), or audio: heard as a tone, its event got lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +380,11 @@ _FACTS: Mapping[str, Callable[[Mapping[str, str]], Fact]] = {
         heard_ms=_count(said, "heard_ms"),
         ended=said.get("ended", ""),
     ),
-    "KEY": lambda said: KeyPressed(digit=said["digit"], at_ms=_count(said, "at_ms")),
+    "KEY": lambda said: KeyPressed(
+        digit=said["digit"],
+        at_ms=_count(said, "at_ms"),
+        source=said.get("source", "event"),
+    ),
     "VERDICT": lambda said: Judged(
         verdict=said["verdict"],
         reason=said.get("reason", ""),

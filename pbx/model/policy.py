@@ -66,7 +66,7 @@ class Policy(BaseModel):
     """So many of a hundred would-be releases go to an operator, by lot."""
     holdout: Treatment = Treatment.LOW_PRIORITY
     """Where they wait. Nobody may be released for it."""
-    releases_per_hour: Annotated[int, Field(ge=0, le=10_000)] = 60
+    releases_per_hour: Annotated[int, Field(ge=1, le=10_000)] = 60
     """The drop budget of each clock hour. Spent, it lets everybody through."""
 
     @field_validator("doubt", "holdout")
@@ -79,8 +79,13 @@ class Policy(BaseModel):
     @property
     def releases(self) -> bool:
         """Whether anybody may be released at all."""
-        return (
-            self.mode is Mode.ON
-            and self.releases_per_hour > 0
-            and Treatment.RELEASE in (self.silent, self.noise, self.distant)
+        return self.mode is Mode.ON and Treatment.RELEASE in (
+            self.silent,
+            self.noise,
+            self.distant,
         )
+
+    def mode_with(self, switch: Mode | None) -> Mode:
+        """The more careful of what is declared and what the kill switch says."""
+        order = (Mode.OFF, Mode.SHADOW)
+        return next((mode for mode in order if mode in (self.mode, switch)), Mode.ON)

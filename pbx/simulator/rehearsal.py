@@ -393,13 +393,14 @@ def expected(plan: Plan, city: City, story: Story) -> set[str]:
     """The dispositions a record may have after such a call."""
     if plan.hang_up_after_seconds is not None:
         return {"left", "abandoned", "connected", "released"}
-    reason = story.verdict.reason if story.verdict else ""
-    if plan.manner is Manner.SILENT and reason in ("silent", "noise"):
+    verdict = story.verdict
+    if plan.manner is Manner.SILENT and verdict is not None:
         flow = next(
             city.flows[n.flow] for n in city.numbers if n.number == plan.dialled
         )
-        policy = flow.filter.silent if reason == "silent" else flow.filter.noise
-        if policy is Treatment.RELEASE:
+        policy = {"silent": flow.filter.silent, "noise": flow.filter.noise}
+        is_spared = verdict.holdout or verdict.shadow
+        if policy.get(verdict.reason) is Treatment.RELEASE and not is_spared:
             return {"released"}
     return {"connected"} if plan.is_answered else {"abandoned"}
 

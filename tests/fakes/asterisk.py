@@ -34,6 +34,8 @@ class Caller:
     has_media: bool = True
     resets_at_seconds: float | None = None
     """The AudioSocket connection is reset at this time; the caller stays."""
+    idle_operators: str = "0"
+    """What `QUEUE_MEMBER` says when the flow has ended."""
     frame_bytes: int = FRAME
     """How the trunk packs audio: 160 is 10 ms, 480 is 30 ms."""
 
@@ -75,12 +77,15 @@ VARIABLES = {
     "agi_arg_2": "filter0",
     "agi_arg_3": "carrier",
     "agi_arg_4": "0",
+    "agi_arg_5": "60",
+    "agi_arg_6": "0",
 }
 
 
-def headers(**changed: str) -> bytes:
-    """What Asterisk sends first, with some variables changed."""
-    lines = [f"{k}: {v}\n" for k, v in (VARIABLES | changed).items()]
+def headers(**changed: str | None) -> bytes:
+    """What Asterisk sends first, with some variables changed or (None) left out."""
+    said = (VARIABLES | changed).items()
+    lines = [f"{k}: {v}\n" for k, v in said if v is not None]
     return "".join(lines).encode() + b"\n"
 
 
@@ -90,7 +95,7 @@ async def place_call(
     *,
     on_command: Callable[[str], str | None] = lambda _: None,
     deadline_seconds: float = 60.0,
-    **variables: str,
+    **variables: str | None,
 ) -> CallResult:
     """One call from connect to the end of AGI. `on_command` may give another answer."""
     async with asyncio.timeout(deadline_seconds):
@@ -149,6 +154,8 @@ class _Dialogue:
                 values = parse_qs(extra, keep_blank_values=True, strict_parsing=True)
                 self.result.facts.append((name, {k: v[0] for k, v in values.items()}))
                 return "200 result=0"
+            case ["GET", "FULL", "VARIABLE", asked] if "QUEUE_MEMBER(" in asked:
+                return f"200 result=1 ({self.caller.idle_operators})"
             case _:
                 return "510 Invalid or unknown command"
 

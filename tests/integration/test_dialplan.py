@@ -10,14 +10,14 @@ import asyncio
 import json
 import wave
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from pbx.asterisk.run import find_root, service_user
-from pbx.settings import Settings
+from pbx.settings import Settings, switch_files
 from tests.fakes.live_city import LiveCity, live_city
 from tests.fakes.sip_peer import SipPeer
 
@@ -41,7 +41,7 @@ class Scripted:
             told: dict[str, str] = {}
             while line := (await reader.readline()).decode().strip():
                 key, _, told[key] = line.partition(": ")
-            self.asked.append([told[f"agi_arg_{n}"] for n in range(1, 5)])
+            self.asked.append([told[f"agi_arg_{n}"] for n in range(1, 7)])
             for name, value in self.variables.items():
                 writer.write(f'SET VARIABLE {name} "{value}"\n'.encode())
                 await reader.readline()
@@ -83,6 +83,27 @@ def tells(live: LiveCity, start: str, times: int = 1) -> Callable[[], bool]:
     return lambda: sum(fact.startswith(start) for fact in facts(live)) == times
 
 
+async def calls(live: LiveCity, intake: Scripted, numbers: list[str]) -> None:
+    """Several calls at once, each up to its RELEASED or first QUEUED fact."""
+    server = await asyncio.start_server(
+        intake.serve, "127.0.0.1", live.city.network.agi_port
+    )
+    async with server, AsyncExitStack() as phones:
+        for number in numbers:
+            peer = phones.enter_context(SipPeer("127.0.0.2", live.sip))
+            assert (await peer.invite("112", sender=number)).code == 200
+        await until(
+            lambda: (
+                sum(
+                    fact.startswith("RELEASED")
+                or (fact.startswith("QUEUED ") and fact.endswith("&rung=1"))
+                    for fact in facts(live)
+                )
+                == len(numbers)
+            )
+        )
+
+
 async def call(live: LiveCity, intake: Scripted, number: str = "081234567890") -> None:
     """One call, up to its RELEASED or first QUEUED fact."""
     before = len(facts(live))
@@ -106,13 +127,47 @@ async def test_released_once_and_never_twice_within_ten_minutes(live: LiveCity) 
     assert facts(live)[-1] == "RELEASED prompt=goodbye"
     await call(live, intake)  # put through, without asking anybody
     assert tells(live, "VERDICT verdict=pass&reason=repeat-caller&")()
-    assert tells(live, "QUEUED queue=darurat&priority=10&rung=1")()
+    assert tells(live, "QUEUED queue=darurat&priority=60&rung=1")(), "before others"
     await call(live, intake, number="0811")  # another caller is not a repeat caller
     assert tells(live, "RELEASED", 2)()
     assert intake.asked == [
-        ["112", "filter0", "carrier", "0"],
-        ["112", "filter0", "carrier", "0"],
+        ["112", "filter0", "carrier", "0", "60", "0"],
+        ["112", "filter0", "carrier", "0", "59", "0"],  # one less, and no phone at all
     ]
+
+
+async def test_the_drop_budget_and_the_switch_are_the_last_line(live: LiveCity) -> None:
+    """Whatever the intake says. Four at once and a budget of two: two are released."""
+    plan = live.settings.asterisk_home / "current" / "extensions.conf"
+    plan.write_text(
+        plan.read_text()
+        .replace("{SPENT} <= 60", "{SPENT} <= 2")
+        .replace("{SPENT} > 60", "{SPENT} > 2")
+    )
+    await live.console("dialplan reload")
+    intake = Scripted(RELEASE | {"INTAKE_PRIORITY": "0"})
+    numbers = [f"08{n}" for n in range(4)]
+    await calls(live, intake, numbers)
+    assert tells(live, "RELEASED", 2)()
+    assert tells(live, "VERDICT verdict=low-priority&reason=budget&", 2)()
+    assert tells(live, "QUEUED queue=darurat&priority=0&rung=1", 2)()
+    files = switch_files(live.settings.asterisk_home)
+    files["shadow"].touch()
+    await call(live, intake, number="0850")
+    assert tells(live, "VERDICT verdict=pass&reason=shadow&at_ms=0&shadow=1&")()
+    assert tells(live, "QUEUED queue=darurat&priority=10&rung=1")()
+    files["off"].touch()
+    asked = len(intake.asked)
+    await call(live, intake, number="0860")
+    assert tells(live, "VERDICT verdict=pass&reason=filter-off&")()
+    assert len(intake.asked) == asked, "nobody is filtered, the intake is not asked"
+    assert tells(live, "RELEASED", 2)()
+    for path in files.values():
+        path.unlink()
+    await live.console("database put budget-filter0 hour 1")  # an hour long ago
+    await call(live, intake, number="0870")
+    assert tells(live, "RELEASED", 3)()
+    assert "budget-filter0/released" in await live.console("database show")
 
 
 async def test_who_hides_the_number_is_nobodys_repeat_caller(live: LiveCity) -> None:

@@ -13,6 +13,7 @@ import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ import pytest
 
 from agi import server
 from agi.server import LOOPBACK, PortTakenError, Worker
+from ghostfilter.detector import Detector
 from pbx.asterisk import run
 from pbx.model.city import read_city
-from pbx.settings import PROJECT, Settings
+from pbx.settings import PROJECT, Settings, switch_files
 from pbx.simulator.declaration import free_ports, free_run
 from tests.fakes.asterisk import FRAME, Caller, CallResult, headers, place_call
 
@@ -54,6 +56,8 @@ def settings(tmp_path: Path) -> Settings:
     text = text.replace("audiosocket_port = 4580", f"audiosocket_port = {free_run(2)}")
     text = text.replace("wait_seconds = 3.0", "wait_seconds = 1.0")
     text = text.replace("second_wait_seconds = 5.0", "second_wait_seconds = 1.0")
+    text = text.replace("holdout_percent = 2.0", "holdout_percent = 0")
+    text = text.replace('doubt = "operator"', 'doubt = "low-priority"')
     city = tmp_path / "city.toml"
     city.write_text(text)
     made = Settings(state=tmp_path / "var", city_file=city, cache=tmp_path / "cache")
@@ -64,6 +68,12 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def worker(settings: Settings) -> AsyncIterator[Worker]:
+    async with serving(settings) as made:
+        yield made
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Worker]:
     """A worker on its own ports, drained at the end."""
     made = Worker(settings, 0)
     async with asyncio.TaskGroup() as tasks:
@@ -165,6 +175,56 @@ async def test_silence_to_the_end_follows_the_policy(
     length = GREETING_SECONDS + 1.0 + SECOND_SECONDS + 1.0
     assert length * 1000 - 200 <= int(verdict["at_ms"]) <= length * 1000 + 500
     assert [name for name, _ in result.facts] == ["PROMPT", "PROMPT", "VERDICT"]
+
+
+async def test_a_would_be_release_goes_by_lot_budget_and_switch(
+    settings: Settings,
+) -> None:
+    """Silent callers side by side, and the same worker in the shadow a moment later."""
+    text = settings.city_file.read_text()
+    text = text.replace("holdout_percent = 0", "holdout_percent = 100")
+    settings.city_file.write_text(text)
+    async with serving(settings) as worker:
+        drawn, spent, older = await asyncio.gather(
+            place_call(worker.agi_port),
+            place_call(worker.agi_port, agi_arg_5="0"),
+            place_call(worker.agi_port, agi_arg_5=None, agi_arg_6=None),
+        )
+        for result in (drawn, older):
+            verdict = result.fact("VERDICT")
+            assert (verdict["verdict"], verdict["reason"]) == ("low-priority", "silent")
+            assert verdict["holdout"] == "1"
+            assert result.variables["INTAKE_ROUTE"] == "queue"
+            assert result.variables["INTAKE_PRIORITY"] == "0"
+        assert spent.fact("VERDICT")["reason"] == "budget"
+        assert "holdout" not in spent.fact("VERDICT")
+        assert spent.variables["INTAKE_ROUTE"] == "queue"
+        shadow = switch_files(settings.asterisk_home)["shadow"]
+        shadow.parent.mkdir(parents=True)
+        shadow.touch()
+        await until(lambda: "filter-shadow" in worker.status.alarms)
+        verdict = (await place_call(worker.agi_port)).fact("VERDICT")
+        assert (verdict["verdict"], verdict["shadow"]) == ("pass", "1")
+        shadow.unlink()
+        await until(lambda: "filter-shadow" not in worker.status.alarms)
+
+
+async def test_an_idle_operator_takes_what_is_not_clear(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once if one is idle when the call comes, else at the end if one is then."""
+    heard = Detector.evidence
+    monkeypatch.setattr(Detector, "evidence", lambda d: replace(heard(d), person=0.6))
+    now, later, never = await asyncio.gather(
+        place_call(worker.agi_port, agi_arg_6="1"),
+        place_call(worker.agi_port, Caller(idle_operators="1")),
+        place_call(worker.agi_port, Caller(idle_operators="")),
+    )
+    assert now.fact("VERDICT")["reason"] == "idle-operator"
+    assert now.fact("PROMPT")["name"] == "greeting", "and is asked no further"
+    assert later.fact("VERDICT")["reason"] == "idle-operator"
+    assert len([name for name, _ in later.facts if name == "PROMPT"]) == 2
+    assert never.fact("VERDICT")["reason"] == "doubt"
 
 
 async def test_a_tap_is_not_silence(worker: Worker) -> None:

@@ -16,6 +16,7 @@ COMMANDS = (
     "evaluate",
     "explain",
     "rivals",
+    "switch",
     "replay",
 )
 """Each is a module of this package; the order is the help's."""

@@ -15,7 +15,8 @@ from agi.in_force import SILENT_PROMPT, Keeper, PromptError, load, read_prompt
 from ivr import check
 from ivr.flow import Step
 from pbx.model.city import CityError
-from pbx.settings import PROJECT, Settings, active_city_file
+from pbx.model.policy import Mode
+from pbx.settings import PROJECT, Settings, active_city_file, switch_files
 
 CITY = (PROJECT / "asterisk-config" / "city.toml").read_text()
 
@@ -47,6 +48,21 @@ def test_the_flow_knows_its_prompts_lengths(settings: Settings) -> None:
     assert check.problems(flow, in_force.city.flows["filter0"].deadline_seconds) == []
     with pytest.raises(KeyError):
         in_force.flow("no-such-flow")
+
+
+def test_the_kill_switch_is_a_file_and_off_wins(settings: Settings) -> None:
+    keeper = Keeper(settings)
+    assert keeper.current.switch is None
+    files = switch_files(settings.asterisk_home)
+    files["off"].parent.mkdir(parents=True)
+    for mode in ("shadow", "off"):
+        files[mode].touch()
+        assert keeper.has_changed()
+        assert keeper.reload()
+        assert keeper.current.switch is Mode(mode)
+        assert not keeper.has_changed()
+    files["off"].unlink()
+    assert keeper.has_changed()
 
 
 def test_a_missing_prompt_is_silence(

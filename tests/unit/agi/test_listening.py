@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 
 from agi import frames, listening
 from agi.audiosocket import AudioLine
-from agi.in_force import Prompt
+from agi.in_force import SILENT_PROMPT, Prompt
 from agi.listening import Listening
 from ghostfilter.signals import Heard, Sound
 from ivr.engine import Outcome
@@ -38,6 +39,12 @@ class Line(AudioLine):
 
     def abort(self) -> None:
         self.told.append("abort")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(2):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 async def connected() -> tuple[Listening, Line]:
@@ -128,6 +135,66 @@ async def test_the_filter_knows_what_we_say(monkeypatch: pytest.MonkeyPatch) -> 
     ear, _ = await connected()
     ear.prompt_ended()
     assert said == [PROMPT.pcm, None]
+    ear.close()
+
+
+@pytest.mark.parametrize("is_advised", [True, False])
+async def test_the_filter_may_advise_a_human_instead_of_asking_again(
+    is_advised: bool,
+) -> None:
+    """The first wait is over: either a human now, or the second prompt."""
+    asked: list[int] = []
+
+    def needs_human(ear: Listening) -> bool:
+        asked.append(ear.asked)
+        return is_advised
+
+    flow = Flow((Step("greeting", 1.0, 0.01), Step("second", 1.0, 0.01)))
+    ear = Listening(flow, lambda _: PROMPT, needs_human)
+    ear.connect(line := Line())
+    await asyncio.sleep(0.01)
+    ear.prompt_ended()
+    if is_advised:
+        assert await ear.outcome(1) is Outcome.ADVISED
+        assert line.told == ["play", "stop"]
+        assert asked == [1]
+    else:
+        await until(lambda: line.told == ["play", "play"])
+        await asyncio.sleep(0.01)
+        ear.prompt_ended()
+        assert await ear.outcome(1) is Outcome.NO_INPUT
+        assert asked == [1, 2]
+    assert ear.error is None
+    ear.close()
+
+
+async def test_a_filter_that_fails_when_asked_ends_at_a_human() -> None:
+    def fail(_: Listening) -> bool:
+        raise ZeroDivisionError
+
+    flow = Flow((Step("greeting", 0.0, 0.01),))
+    ear = Listening(flow, lambda _: PROMPT, fail)
+    ear.connect(Line())
+    await asyncio.sleep(0)
+    ear.prompt_ended()
+    assert await ear.outcome(1) is Outcome.AUDIO_LOST
+    assert ear.error == "ZeroDivisionError in the ghost filter"
+    ear.close()
+
+
+async def test_who_was_not_asked_twice_is_no_ghost() -> None:
+    """A prompt that is missing asks nobody, so its silence proves nothing."""
+    flow = Flow((Step("greeting", 0.0, 0.01), Step("second", 0.0, 0.01)))
+    ear = Listening(flow, lambda name: PROMPT if name == "second" else SILENT_PROMPT)
+    ear.connect(line := Line())
+    await asyncio.sleep(0)
+    ear.prompt_ended()
+    await until(lambda: line.told == ["play", "play"])
+    await asyncio.sleep(0.01)
+    assert ear.asked == 1, "while the second plays"
+    ear.prompt_ended()
+    assert await ear.outcome(1) is Outcome.NO_INPUT
+    assert ear.error == "asked 1 of 2 times: prompt missing"
     ear.close()
 
 

@@ -47,7 +47,7 @@ def test_the_request_tells_who_calls() -> None:
     assert request.script == "intake"
     assert request.uniqueid == "kediri-1-1763756000.12"
     assert request.caller == "081234567678"
-    assert request.arguments == ("112", "filter0", "carrier", "0")
+    assert request.arguments == ("112", "filter0", "carrier", "0", "60", "0")
 
 
 def test_an_unknown_caller_has_no_number() -> None:

@@ -195,7 +195,7 @@ def test_an_idle_operator_takes_what_is_not_clear_at_once(asked: int) -> None:
             assert judge(unclear, later, busy).ruling is not Ruling.PASS
     clear = judge(QUIET, later, idle)
     assert clear.ruling is (Ruling.RELEASE if asked == 2 else Ruling.SECOND_PROMPT)
-    assert judge(NOTHING, later, idle).ruling is Ruling.PASS
+    assert told(judge(NOTHING, later, idle)) == (Ruling.PASS, Reason.NO_MEDIA)
 
 
 def test_a_spent_budget_lets_everybody_through() -> None:

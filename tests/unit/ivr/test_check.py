@@ -21,6 +21,13 @@ def test_a_flow_longer_than_the_deadline_is_told_with_its_cure() -> None:
     assert problem.startswith("takes up to 23.0 s, but the deadline is 20 s; shorten")
 
 
+def test_a_flow_that_keeps_people_waiting_is_told_with_its_cure() -> None:
+    long = filter_0(("greeting", 6.0), ("second", 4.1), 5.0, 5.0)
+    (problem,) = check.problems(long, 40)
+    assert problem.startswith("prompts and waits take 20.1 s; at most 20 s are allowed")
+    assert check.problems(filter_0(("a", 6.0), ("b", 4.0), 5.0, 5.0), 40) == []
+
+
 class DeafToKeys(Engine):
     __slots__ = ()
 

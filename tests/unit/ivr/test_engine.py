@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.engine import (
+    Advised,
     AudioLost,
     CallerHungUp,
     Command,
@@ -61,6 +62,7 @@ def test_key_voice_loss_and_hang_up_end_it_in_any_state() -> None:
         (Digit("0"), Outcome.KEY),
         (Digit("#"), Outcome.KEY),
         (VoiceHeard(), Outcome.VOICE),
+        (Advised(), Outcome.ADVISED),
         (AudioLost(), Outcome.AUDIO_LOST),
         (CallerHungUp(), Outcome.CALLER_HUNG_UP),
     ]
@@ -104,6 +106,7 @@ EVENTS = st.one_of(
     st.just(Started()),
     st.builds(Digit, st.sampled_from("0123456789*#ABCD")),
     st.just(VoiceHeard()),
+    st.just(Advised()),
     st.builds(PromptEnded, st.sampled_from(["a", "b", "c"])),
     st.builds(TimerFired, st.sampled_from(["prompt-0", "listen-0", "listen-1", "x"])),
     st.just(AudioLost()),
@@ -143,6 +146,6 @@ def test_any_story_ends_within_the_flow_s_time(
     assert spent <= flow.longest_seconds + 1e-6
     if finished[0].outcome is Outcome.NO_INPUT:
         assert not any(
-            isinstance(event, Digit | VoiceHeard)
+            isinstance(event, Digit | VoiceHeard | Advised)
             for event in events[: len(events) - len(pending)]
         )

@@ -16,7 +16,7 @@ from pbx.asterisk.phones import baresip_account, settings_text
 from pbx.asterisk.render import ladder, render_city
 from pbx.asterisk.secrets import Secrets
 from pbx.model.city import City, Network, Operator, Queue, read_city
-from pbx.model.policy import Policy, Treatment
+from pbx.model.policy import Mode, Policy, Treatment
 
 CONFIG = Path(__file__).parents[3] / "asterisk-config"
 CITY = read_city((CONFIG / "city.toml").read_text(), source="city.toml")
@@ -98,6 +98,30 @@ def test_a_flow_that_releases_nobody_has_no_release_at_all() -> None:
     assert faults(read_dialplan(text)) == []
 
 
+def test_nobody_is_released_past_the_switch_and_the_drop_budget() -> None:
+    steps = read_dialplan(PLAN).contexts["release-filter0"]["s"]
+    told = [f"{s.application}({s.arguments})" for s in steps]
+    guards = ['filter-off)}" = "1"]?off)', 'filter-shadow)}" = "1"]?shadow)', "?spent)"]
+    places = [next(i for i, t in enumerate(told) if t.endswith(g)) for g in guards]
+    remembered = next(i for i, t in enumerate(told) if "DB(${FAMILY}/${CALLER})" in t)
+    assert places == sorted(places)
+    assert places[-1] < remembered < told.index("Hangup(16)")
+    assert PLAN.count("n,Set(LEFT=$[60 - ") == 1
+
+
+def test_a_filter_declared_off_asks_nobody_and_one_in_the_shadow_releases_nobody() -> (
+    None
+):
+    for mode in (Mode.OFF, Mode.SHADOW):
+        policy = CITY.flows["filter0"].filter.model_copy(update={"mode": mode})
+        plan = read_dialplan(rendered(with_flow(filter=policy))["extensions.conf"])
+        assert faults(plan) == []
+        assert "release-filter0" not in plan.contexts
+        start = plan.contexts["filter-filter0"]["s"]
+        intake = next(s for s in start if s.label == "intake")
+        assert (intake.arguments == "off") == (mode is Mode.OFF)
+
+
 def test_the_safe_answer_is_set_before_the_intake_is_asked() -> None:
     steps = read_dialplan(PLAN).contexts["filter-filter0"]["s"]
     told = [f"{s.application}({s.arguments})" for s in steps]
@@ -111,7 +135,8 @@ def test_the_safe_answer_is_set_before_the_intake_is_asked() -> None:
     ):
         assert told.index(before) < asked
     assert told[asked] == (
-        "AGI(agi://127.0.0.1:4573/intake,${DIALLED},filter0,${TRUNK},${REPEAT})"
+        "AGI(agi://127.0.0.1:4573/intake,${DIALLED},filter0,${TRUNK},${REPEAT}"
+        ",${LEFT},${IDLE})"
     )
 
 
