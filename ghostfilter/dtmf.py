@@ -62,7 +62,16 @@ NO_KEY = Frame()
 class Keys:
     """Follows the keys of one call, frame by frame."""
 
-    __slots__ = ("_before", "_edges", "_gap", "_is_clean", "_key", "pressed", "seen")
+    __slots__ = (
+        "_before",
+        "_edges",
+        "_gap",
+        "_is_clean",
+        "_key",
+        "frames",
+        "pressed",
+        "seen",
+    )
 
     def __init__(self) -> None:
         self._key = ""
@@ -73,7 +82,9 @@ class Keys:
         self._gap = 0
         self._before = NO_KEY
         self.pressed = ""
-        """All keys so far, in order."""
+        """All keys so far, in order …"""
+        self.frames = 0
+        """… and how long they were held in all."""
 
     @property
     def is_idle(self) -> bool:
@@ -99,13 +110,14 @@ class Keys:
         elif self._key:
             self._edges += int(frame.edge == self._key and self._gap == 0)
             self._gap += 1
-        if was_certain or not self._is_certain():
-            self._rest()
-            return ""
-        self.pressed += self._key
-        key = self._key
+        pressed = "" if was_certain or not self._is_certain() else self._key
+        self.pressed += pressed
+        if pressed:
+            self.frames += self.seen
+        elif was_certain and frame.key:
+            self.frames += 1
         self._rest()
-        return key
+        return pressed
 
     def _rest(self) -> None:
         if self._gap > GAP_FRAMES:

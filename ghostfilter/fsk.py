@@ -26,6 +26,10 @@ BOTH_SHARE = 0.78
 LOW_SPREAD = 0.1
 """The lower tone's share jumps from frame to frame; a held pair of tones does not."""
 LEVEL_SPREAD_DB = 2.5
+PURE_SHARE = 0.95
+"""A frame with so much at one tone is a single one …"""
+PURE_FRAMES = 0.3
+"""… and few are, for 32 ms hold ten bits; of a whistle that slides, most."""
 _GAP_FRAMES = 3
 
 
@@ -124,5 +128,6 @@ def _is_modulated(run: list[_Frame]) -> bool:
         and high.mean() >= EACH_SHARE
         and (low + high).mean() >= BOTH_SHARE
         and low.std() >= LOW_SPREAD
+        and (np.maximum(low, high) >= PURE_SHARE).mean() <= PURE_FRAMES
         and dbfs.std() <= LEVEL_SPREAD_DB
     )

@@ -32,8 +32,8 @@ ATTACK_STEPS = 2
 """From the rise to 4 dB below the peak: 10 ms. Steps in the corpus take 40…115."""
 DECAY_STEPS = 40
 """From the peak to 15 dB below it: 200 ms, which covers a box that rings."""
-_LOOK_STEPS = 50
-"""The peak is looked for this long after the rise (250 ms)."""
+_LOOK_STEPS = 28
+"""The peak is looked for this long after the rise (140 ms)."""
 QUIET_STEPS = 20
 """A knock stands alone: the 100 ms before are 15 dB softer."""
 _ATTACK_DB = 4.0

@@ -52,6 +52,10 @@ STEADINESS = 0.98
 """Of the phase from half to half: 0.4 Hz of wandering. Networks have 0.999 and more,
 AMR at 4.75 kbit/s included; no hummed or whistled note comes near."""
 _LEAST_TURNS = 5
+ALONE_SHARE = 0.55
+"""Of all that is as loud as the tone, the tone itself: a busy tone of 0.25 s fills two
+halves out of three; a siren of two tones, or a ring beside a voice, has less."""
+ALONE_DB = 12.0
 _BUSY_SECONDS = 0.64
 _BAND_SHARE = 0.9
 _BAND = slice(int(280 / HZ_PER_BIN), int(700 / HZ_PER_BIN) + 1)
@@ -88,13 +92,23 @@ class Fit:
 class Network:
     """Listens to one call, block by block."""
 
-    __slots__ = ("fits",)
+    __slots__ = ("_loud_frames", "fits")
 
     def __init__(self) -> None:
         self.fits: list[Fit] = []
+        self._loud_frames = 0
+        """Frames as loud as the tone, since it began."""
 
     def push(self, block: Block) -> list[bool]:
         """Hear eight frames; for each half, whether it is a network's tone."""
+        found = self._fit(block)
+        if self.fits:
+            loud = block.dbfs >= self.fits[0].dbfs - ALONE_DB
+            begin = max(self.fits[0].first_frame - block.first_frame, 0)
+            self._loud_frames += int(np.count_nonzero(loud[begin:]))
+        return found
+
+    def _fit(self, block: Block) -> list[bool]:
         sums = block.power @ _WEIGHTS
         if (sums[:, 1] >= _BAND_SHARE * sums[:, 0]).sum() < _HALF_FRAMES - 1:
             return [False] * PARTS
@@ -110,7 +124,10 @@ class Network:
 
     def machine(self) -> Machine | None:
         """What it was, once there was enough of it."""
-        if len(self.fits) < HALVES or steadiness(self.fits) < STEADINESS:
+        frames = len(self.fits) * _HALF_FRAMES
+        is_alone = frames >= ALONE_SHARE * self._loud_frames
+        is_long = len(self.fits) >= HALVES
+        if not (is_long and is_alone and steadiness(self.fits) >= STEADINESS):
             return None
         family = Counter(fit.family for fit in self.fits).most_common(1)[0][0]
         hertz = " + ".join(f"{hertz:.0f}" for hertz in FAMILIES[family])
@@ -118,7 +135,7 @@ class Network:
         return Machine(
             f"{cadence} {hertz} Hz",
             self.fits[0].first_frame,
-            len(self.fits) * _HALF_FRAMES,
+            frames,
             sum(fit.dbfs for fit in self.fits) / len(self.fits),
             0.98,
         )

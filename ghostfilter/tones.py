@@ -75,8 +75,11 @@ class Tones:
             return None
         text = self._read(block)
         self._fsk.push(block)
+        halves = self._network.push(block)
         if self._fsk.is_sending:
             self._machine = self._explains = _ALL
+        elif any(halves):
+            self._machine = self._explains = np.repeat(halves, BLOCK_FRAMES // 2)
         lines = self._lines(block)
         self._steady.push(block, lines)
         if lines is None:
@@ -99,7 +102,10 @@ class Tones:
 
     def heard(self) -> list[Heard]:
         """Each kind of tone that is certain, once; keys with all that were pressed."""
-        found = [heard for heard in (self._key, self._text) if heard is not None]
+        found = [self._text] if self._text else []
+        if self._key:
+            keys = self._keys
+            found.append(replace(self._key, detail=keys.pressed, frames=keys.frames))
         machines = self._machines()
         for sound in (Sound.FAX, Sound.NETWORK_TONE, Sound.TTY, Sound.NOISE):
             if of_kind := [heard for heard in machines if heard.sound is sound]:
@@ -116,11 +122,9 @@ class Tones:
 
     def _explain(self, block: Block, lines: Lines) -> None:
         steady = _explained(block, lines)
-        if not steady.any():
-            return
-        is_network = np.repeat(self._network.push(block), BLOCK_FRAMES // 2)
-        self._machine = self._machine | is_network | (steady & _is_fax_tone(lines))
-        self._explains = self._explains | steady | is_network
+        if steady.any():
+            self._machine = self._machine | (steady & _is_fax_tone(lines))
+            self._explains = self._explains | steady
 
     def _read(self, block: Block) -> Heard | None:
         """TTY, the first time that text is certain."""
@@ -147,14 +151,11 @@ class Tones:
         return told
 
     def _pressed(self, block: Block, number: int, key: str) -> Heard:
-        before, frames = self._key, self._keys.seen
+        frames = self._keys.seen
         frame = max(block.first_frame + number + 1 - frames, 0)
         dbfs = float(block.dbfs[number])
         told = self._heard(Sound.KEY_TONE, frame, frames, dbfs, key)
-        first = before.from_frame if before else frame
-        frames += before.frames if before else 0
-        detail = self._keys.pressed
-        self._key = self._heard(Sound.KEY_TONE, first, frames, dbfs, detail)
+        self._key = self._key or told
         return told
 
     def _machines(self) -> list[Heard]:

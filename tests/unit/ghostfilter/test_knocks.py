@@ -1,0 +1,100 @@
+"""Knocks, taps and coughs; and what a pocket does instead."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ghostfilter.knocks import Knocks
+from ghostfilter.signals import Heard, Sound
+from ghostfilter.spectra import Block
+from tests.unit.ghostfilter.sounds import RATE
+from tests.unit.ghostfilter.tone_sounds import (
+    Wave,
+    blocks,
+    cough,
+    gliding,
+    knock,
+    level,
+    step,
+    still,
+    tone,
+)
+
+
+def listen(heard_blocks: list[Block]) -> tuple[list[Heard], Knocks]:
+    """What was told at once, and the listener."""
+    knocks = Knocks()
+    told = [heard for block in heard_blocks if (heard := knocks.push(block))]
+    return told, knocks
+
+
+def repeated(wave: Wave, times: int = 3, pause: float = 0.4) -> list[Wave]:
+    return [still(1.03), *([wave, still(pause)] * times), still(1.0)]
+
+
+@pytest.mark.parametrize("dbfs", [-3.0, -20.0, -35.0])
+@pytest.mark.parametrize("ring", [0.005, 0.03, 0.05])
+def test_knocks_are_told_once_and_counted(dbfs: float, ring: float) -> None:
+    told, knocks = listen(blocks(*repeated(knock(dbfs, ring=ring))))
+    assert [heard.sound for heard in told] == [Sound.KNOCKS]
+    (known,) = knocks.heard()
+    assert (known.sound, known.detail) == (Sound.KNOCKS, "3 knocks")
+    assert known.from_frame == pytest.approx(51, abs=1)
+    assert [one.frame for one in knocks.knocks] == pytest.approx([51, 84, 116], abs=2)
+    assert known.confidence == pytest.approx(0.8)
+    assert known.over_floor_db > 18
+
+
+@pytest.mark.parametrize("noise_dbfs", [-66.0, -55.0, -48.0])
+def test_knocks_stand_18_db_over_the_line(noise_dbfs: float) -> None:
+    told, _ = listen(blocks(*repeated(knock(-15.0)), noise_dbfs=noise_dbfs))
+    assert len(told) == 1
+
+
+def test_knocks_in_loud_noise_are_not_told() -> None:
+    assert listen(blocks(*repeated(knock(-30.0)), noise_dbfs=-40.0))[0] == []
+
+
+def test_coughs_count() -> None:
+    told, _ = listen(blocks(*repeated(cough(), times=2, pause=0.5)))
+    assert len(told) == 1
+
+
+def test_two_quick_knocks_count() -> None:
+    (heard,), _ = listen(blocks(*repeated(knock()[: RATE // 5], times=2, pause=0.0)))
+    assert heard.detail == "2 knocks"
+
+
+@pytest.mark.parametrize(
+    "waves",
+    [
+        pytest.param([knock()], id="one knock"),
+        pytest.param([knock(), still(3.5), knock()], id="3.5 s apart"),
+        pytest.param([knock(-10), still(0.5), knock(-30)], id="20 dB apart"),
+        pytest.param([step(), still(0.4)] * 5, id="steps"),
+        pytest.param([knock(attack=0.08, ring=0.1), still(0.4)] * 5, id="rustle"),
+        pytest.param([knock(ring=0.4), still(0.1)] * 5, id="does not die away"),
+        pytest.param([tone((1000,), 0.1), still(0.4)] * 4, id="beeps"),
+        pytest.param([tone((697, 1209), 0.1), still(0.4)] * 4, id="keys"),
+        pytest.param([knock(-55), still(0.4)] * 4, id="too soft"),
+        pytest.param([still(3.0)], id="silence"),
+    ],
+)
+def test_what_is_no_knocking(waves: list[Wave]) -> None:
+    told, knocks = listen(blocks(still(1.03), *waves, still(1.0), noise_dbfs=-72.0))
+    assert told == []
+    assert knocks.heard() == []
+
+
+def test_a_jump_from_loud_to_louder_does_not_stand_alone() -> None:
+    t = np.arange(RATE * 4) / RATE
+    tremble = level(np.random.default_rng(2).normal(0, 1, t.size), -30.0)
+    tremble *= np.where((t * 10 % 1) < 0.15, 0.1, 1.0)
+    assert listen(blocks(still(1.0), tremble, still(1.0)))[0] == []
+
+
+def test_a_thump_that_rings_low_is_a_knock() -> None:
+    t = np.arange(RATE // 4) / RATE
+    thump = 0.1 * gliding(np.full(t.size, 120.0), 0.0) * np.exp(-t / 0.05)
+    assert len(listen(blocks(*repeated(thump)))[0]) == 1
