@@ -38,7 +38,8 @@ bench: ready  ## what a call costs, and how fast a caller gets through
 campaign: ready  ## the long trials; their last reports are kept in docs/
 	@$(GERBANG) install --dev
 	@$(PYTEST) -s -m campaign --timeout 0 --campaign-report docs/campaign.md \
-		--live-report docs/ghostfilter-live.md
+		--live-report docs/ghostfilter-live.md \
+		--dialogue-report docs/ghostfilter-dialogue.md
 	@$(PYTEST) tests/calls/test_fail_open.py --fail-open-report docs/fail-open.md
 
 sounds: ready  ## make the prompts from their texts and recordings

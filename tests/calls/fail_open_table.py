@@ -1,13 +1,15 @@
 """The rows of the fail-open table, gathered while the tests run, printed at their end.
 
-A pytest plugin: with `--fail-open-report FILE` the table is kept there too
+A pytest plugin, also where xdist's workers run the tests: they hand their rows to the
+one who reports. With `--fail-open-report FILE` the table is kept there too
 (`make campaign` does, for docs/fail-open.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,7 @@ class Row:
 
 
 ROWS: list[Row] = []
+_HANDED_OVER = "fail-open-rows"
 
 
 def add(row: Row) -> None:
@@ -78,6 +81,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write how sixty live verdicts at once compare with the offline ones into "
         "FILE, below its line `<!-- report -->`",
     )
+    parser.addoption(
+        "--dialogue-report",
+        metavar="FILE",
+        help="write what the ghost filter made of thousands of whole calls into FILE, "
+        "below its line `<!-- report -->`",
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker: what it gathered goes along with its last word."""
+    handed_over = getattr(session.config, "workeroutput", None)
+    if handed_over is not None:
+        handed_over[_HANDED_OVER] = [asdict(row) for row in ROWS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended; one that crashed has handed over nothing."""
+    for row in getattr(node, "workeroutput", {}).get(_HANDED_OVER, []):
+        add(Row(**row))
 
 
 def pytest_terminal_summary(

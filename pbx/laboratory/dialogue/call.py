@@ -15,6 +15,7 @@ from ghostfilter.evidence import Evidence
 from ghostfilter.signals import Sound
 from ghostfilter.verdict import Context, Verdict, judge
 from ivr.engine import (
+    Advised,
     AudioLost,
     Command,
     Digit,
@@ -32,6 +33,8 @@ from ivr.engine import (
 )
 from pbx.laboratory.dialogue.house import House, Said, Timetable
 from pbx.laboratory.dialogue.line import FRAME_SECONDS
+from pbx.model.policy import Policy
+from pbx.model.verdict import Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,22 @@ class VirtualCall:
         if self._timer is not None and self._tick >= self._timer[0]:
             name = self._timer[1]
             self._timer = None
-            self._handle(TimerFired(name))
+            self._handle(Advised() if self._needs_human() else TimerFired(name))
+
+    def _needs_human(self) -> bool:
+        """Whether he is to be asked no further, as `agi.intake` decides it."""
+        return self._judge(self._house.strictest).ruling is Ruling.PASS
+
+    def _judge(self, policy: Policy) -> Verdict:
+        """In the hardest hour: no operator idle, no holdout drawn, budget left."""
+        asked = len(self._said) + (self._playing is not None)
+        context = Context(
+            expected_frames=self._tick,
+            key=self._key,
+            asked=asked,
+            idle_operators=0,
+        )
+        return judge(self._detector.evidence(), policy, context)
 
     def _handle(self, event: Event) -> None:
         for command in self._engine.handle(event):
@@ -136,22 +154,14 @@ class VirtualCall:
 
     def _ended(self) -> Ended:
         assert self._outcome is not None  # noqa: S101 - `run` saw to it
-        evidence = self._detector.evidence()
-        said = tuple(self._said)
-        context = Context(
-            expected_frames=self._tick,
-            key=self._key,
-            asked=len(said),
-            idle_operators=0,
-        )
         return Ended(
-            verdict=judge(evidence, self._house.strictest, context),
-            own_verdict=judge(evidence, self._house.policy, context),
+            verdict=self._judge(self._house.strictest),
+            own_verdict=self._judge(self._house.policy),
             outcome=self._outcome,
             ticks=self._tick,
-            said=said,
-            asked=len(said),
-            evidence=evidence,
+            said=tuple(self._said),
+            asked=len(self._said),
+            evidence=self._detector.evidence(),
         )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pbx.laboratory.dialogue.call import Ended, VirtualCall, timetable
@@ -76,12 +77,14 @@ class Played:
 class Theatre:
     """A house, a stock and a seed: any call of theirs can be played."""
 
-    def __init__(self, house: House, stock: Stock, seed: int) -> None:
+    def __init__(
+        self, house: House, stock: Stock, seed: int, *, has_mobile: bool = True
+    ) -> None:
         self._house = house
         self._stock = stock
         self._seed = seed
         self._usual = timetable(house)
-        self._has_mobile = not missing_codecs()
+        self._has_mobile = has_mobile and not missing_codecs()
 
     def play(self, index: int) -> Played:
         """Play the call of that number. Raises CorpusError for too poor a corpus."""
@@ -125,35 +128,50 @@ class Part:
 
 
 def play_all(
-    house: House, folder: Path, seed: int, calls: int, *, jobs: int = 1
+    house: House,
+    folder: Path,
+    seed: int,
+    calls: int,
+    *,
+    jobs: int = 1,
+    has_mobile: bool = True,
 ) -> Iterator[Part]:
     """Play calls 0…`calls`, in order, some at a time.
 
+    Without `has_mobile` no mobile phone calls; its codecs cost most of the time.
     Raises CorpusError, AudioError.
     """
     chunks = [range(at, min(at + CHUNK, calls)) for at in range(0, calls, CHUNK)]
     if jobs <= 1:
-        theatre = Theatre(house, read_stock(folder).stock, seed)
+        stock = read_stock(folder).stock
+        theatre = Theatre(house, stock, seed, has_mobile=has_mobile)
         for chunk in chunks:
             yield _play(theatre, chunk)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, _open, (house, folder, seed)) as pool:
+    with context.Pool(jobs, _tell, (house, folder, seed, has_mobile)) as pool:
         yield from pool.imap(_play_here, chunks)
 
 
-_theatre: Theatre | None = None
-"""A worker process's own; set by `_open`."""
+_open: Callable[[], Theatre] | None = None
+"""How a worker process opens its theatre."""
 
 
-def _open(house: House, folder: Path, seed: int) -> None:
-    global _theatre
-    _theatre = Theatre(house, read_stock(folder).stock, seed)
+def _tell(house: House, folder: Path, seed: int, has_mobile: bool) -> None:
+    """Raises nothing: a pool starts others for ever if its workers fail to start."""
+    global _open
+
+    @cache
+    def open_theatre() -> Theatre:
+        stock = read_stock(folder).stock
+        return Theatre(house, stock, seed, has_mobile=has_mobile)
+
+    _open = open_theatre
 
 
 def _play_here(indices: range) -> Part:
-    assert _theatre is not None  # noqa: S101 - the pool calls `_open` first
-    return _play(_theatre, indices)
+    assert _open is not None  # noqa: S101 - the pool calls `_tell` first
+    return _play(_open(), indices)
 
 
 def _play(theatre: Theatre, indices: range) -> Part:
