@@ -83,7 +83,8 @@ def load(folder: Path | None = None) -> list[Piece]:
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         raise MaterialError(
-            f"{manifest}: no training audio yet. Make it: python -m pbx.laboratory.cache"
+            f"{manifest}: no training audio yet. "
+            "Make it: python -m pbx.laboratory.cache"
         )
     shards: dict[str, Pcm] = {}
     pieces = []

@@ -151,7 +151,8 @@ def _through_gsm(frames: Pcm) -> Pcm:
 
 def a_law(pcm: Pcm) -> Pcm:
     """G.711 A-law there and back (ITU-T G.711, table 1a)."""
-    return _a_law_table()[np.ascontiguousarray(pcm).view(np.uint16)]
+    coded: Pcm = _a_law_table()[np.ascontiguousarray(pcm).view(np.uint16)]
+    return coded
 
 
 @functools.cache

@@ -25,7 +25,7 @@ Registry = Literal["debian", "pypi", "npm"]
 Text = Annotated[str, Field(min_length=1)]
 
 OPEN_LICENCES = re.compile(
-    r"public domain|CC0|MIT|BSD|Apache|CC-BY-(SA-)?[1-4]\.\d|(L|A)?GPL|GFDL|Zlib|Free-Art|WTFPL"
+    r"public domain|CC0|MIT|BSD|Apache|CC-BY-(SA-)?[1-4]\.\d|(L|A)?GPL|GFDL|Free-Art"
 )
 CLOSED_LICENCES = re.compile(r"-NC|-ND|non-?commercial|research only", re.IGNORECASE)
 

@@ -109,9 +109,11 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 def _deb_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     argv = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
-        with tarfile.open(fileobj=cast(IO[bytes], process.stdout), mode="r|") as tar:
-            yield from _tar_members(tar)
+    with (
+        subprocess.Popen(argv, stdout=subprocess.PIPE) as process,
+        tarfile.open(fileobj=cast(IO[bytes], process.stdout), mode="r|") as tar,
+    ):
+        yield from _tar_members(tar)
 
 
 def _tar_members(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:

@@ -1,4 +1,4 @@
-"""From a sound file of any kind to pieces of telephone rate: decode, trim, cut, judge."""
+"""From a sound file of any kind to usable pieces of telephone rate."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ SHORTEST_SECONDS = 0.12
 SILENT_DBFS = -55.0
 TRIM_DB = 38.0
 """Edges so far below the loudest frame are no part of the sound."""
+LONGEST_FILE_SECONDS = 180
+"""Of a long piece of music more than this adds nothing new."""
 CLIPPED_SHARE = 0.02
 DECODE_SECONDS = 300.0
 BATCH = 48
@@ -44,7 +46,7 @@ def _decode_batch(paths: Sequence[Path], raw_rate_hz: int | None) -> list[Pcm | 
         outs = [Path(folder) / f"{i}.s16" for i in range(len(paths))]
         for i, out in enumerate(outs):
             argv += ["-map", f"{i}:a:0", "-ac", "1", "-ar", str(RATE_HZ)]
-            argv += ["-t", "1800", "-f", "s16le", str(out)]
+            argv += ["-t", str(LONGEST_FILE_SECONDS), "-f", "s16le", str(out)]
         done = subprocess.run(argv, capture_output=True, timeout=DECODE_SECONDS)
         if done.returncode and len(paths) > 1:
             return [one for path in paths for one in _decode_batch([path], raw_rate_hz)]
@@ -61,7 +63,8 @@ def frame_dbfs(pcm: Pcm) -> NDArray[np.float64]:
     """The level of every whole 20 ms frame, in dBFS (a full-scale square wave is 0)."""
     whole = pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
     power = (whole**2).mean(axis=1)
-    return 10 * np.log10(np.maximum(power, 1e-3) / 32768.0**2)
+    levels: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 1e-3) / 32768.0**2)
+    return levels
 
 
 def trim(pcm: Pcm) -> Pcm:
@@ -77,7 +80,7 @@ def trim(pcm: Pcm) -> Pcm:
 
 
 def cut(pcm: Pcm, longest_seconds: float = LONGEST_SECONDS) -> list[Pcm]:
-    """Pieces of at most `longest_seconds`, cut where it is quietest in the last third."""
+    """Pieces of at most `longest_seconds`, cut where the last third is quietest."""
     longest = int(longest_seconds * RATE_HZ)
     pieces = []
     while len(pcm) > longest:

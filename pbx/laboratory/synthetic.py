@@ -149,7 +149,8 @@ def engine(samples: int, rng: np.random.Generator) -> Sound:
         high_hz=float(rng.uniform(700, 3500)),
         tilt_db_per_octave=float(rng.uniform(-6, 2)),
     )
-    return body - body.mean()
+    steady: Sound = body - body.mean()
+    return steady
 
 
 def jackhammer(samples: int, rng: np.random.Generator) -> Sound:
@@ -228,7 +229,8 @@ def _bark(length: int, pitch: float, rng: np.random.Generator) -> Sound:
     for harmonic in range(1, 8):
         voice += np.sin(harmonic * phase) * rng.random()
     voice += rng.uniform(0.3, 2.0) * rng.standard_normal(length)
-    return voice * np.sin(np.pi * place**0.5) ** 2
+    bark: Sound = voice * np.sin(np.pi * place**0.5) ** 2
+    return bark
 
 
 def _tones(
@@ -245,7 +247,8 @@ def _tones(
     period = sum(on_off)
     place = (time + rng.uniform(0, period)) % period
     edges = np.cumsum(on_off)
-    return sound * (np.searchsorted(edges, place, side="right") % 2 == 0)
+    is_on = np.searchsorted(edges, place, side="right") % 2 == 0
+    return np.where(is_on, sound, 0.0)
 
 
 def ringback(samples: int, rng: np.random.Generator) -> Sound:

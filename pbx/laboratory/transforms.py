@@ -21,7 +21,8 @@ SILENT_POWER = 1e-10
 
 def to_sound(pcm: NDArray[np.int16]) -> Sound:
     """16-bit samples as float, full scale ±1."""
-    return pcm.astype(np.float64) / 32768
+    sound: Sound = pcm.astype(np.float64) / 32768
+    return sound
 
 
 def to_pcm(sound: Sound) -> NDArray[np.int16]:
@@ -52,6 +53,7 @@ def at_level(sound: Sound, dbfs: float) -> Sound:
     return sound if level <= -120.0 else sound * 10 ** ((dbfs - level) / 20)
 
 
+@functools.cache
 def good_length(samples: int) -> int:
     """The next length that NumPy's FFT takes quickly (2^a · 3^b · 5^c)."""
     while True:
@@ -66,7 +68,7 @@ def good_length(samples: int) -> int:
 
 @functools.cache
 def _bins(samples: int) -> Sound:
-    return np.fft.rfftfreq(samples, 1 / RATE_HZ)
+    return np.fft.rfftfreq(samples, 1 / RATE_HZ).astype(np.float64)
 
 
 def shape(

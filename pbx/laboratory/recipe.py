@@ -1,0 +1,273 @@
+"""Training clips by the thousand: who is heard, before what noise, down which line.
+
+`make_clips` draws the classes in shares that lean towards what is hard (whisper, short
+words, screams, cries; music, dogs, sirens), so that a rare source is not lost among
+10,000 spoken letters. Same seed, same pieces: same clips.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pbx.laboratory.cache import Piece
+from pbx.laboratory.codecs import Pcm
+from pbx.laboratory.cries import CRIES
+from pbx.laboratory.degrade import Line, draw_frames, draw_line, fill, place, send
+from pbx.laboratory.synthetic import SYNTHETIC
+from pbx.laboratory.transforms import (
+    FRAME,
+    RATE_HZ,
+    Sound,
+    at_level,
+    babble,
+    far_away,
+    handsfree,
+    shifted,
+    to_sound,
+    whisper,
+)
+
+LABEL_SHARES = {"speech": 0.47, "ghost": 0.40, "distant": 0.10, "ambiguous": 0.03}
+VOICE_SHARES = {
+    "plain": 0.52,
+    "whisper": 0.13,
+    "child": 0.10,
+    "handsfree": 0.12,
+    "twice": 0.08,
+    "shouted": 0.05,
+}
+DISTANT_SHARES = {"babble": 0.35, "room": 0.4, "tv": 0.25}
+CRY_SHARE = 0.09
+"""Speech that is a cry, scream, sob, laugh or cough made by rule."""
+RULE_SHARE = 0.45
+"""Ghosts made by rule; the others are recordings."""
+POWER = 0.4
+"""Classes and sources are drawn with their number of pieces to this power."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A clip as the telephone brings it, and what is known of it."""
+
+    pcm: Pcm
+    label: str
+    kind: str
+    """The class: the piece's, or what was made of it (whisper, handsfree, babble…)."""
+    sources: tuple[str, ...]
+    """Sources of every sound in it, the noise's too."""
+    overlaps: tuple[str, ...]
+    """Sources of the corpus that hold any of these sounds."""
+    group: str
+    line: Line
+    active_from: int
+    """First 20 ms frame of the wanted sound (ghosts: 0)."""
+    active_to: int
+    """Frame after its last."""
+
+
+class Shelf:
+    """The pieces by label and class, drawn source by source within a class."""
+
+    def __init__(self, pieces: Sequence[Piece], avoid: frozenset[str]) -> None:
+        """`avoid` names sources of the corpus that a fold is tested on."""
+        self._shelf: dict[str, dict[str, dict[str, list[Piece]]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(list))
+        )
+        for piece in pieces:
+            if avoid.isdisjoint(piece.entry.overlaps.split()):
+                kinds = self._shelf[piece.entry.label]
+                kinds[piece.entry.kind][piece.entry.source].append(piece)
+        self._weights: dict[str, dict[str, float]] = {}
+        for label, kinds in self._shelf.items():
+            self._weights[label] = {}
+            for kind, sources in kinds.items():
+                weights = {one: len(some) ** POWER for one, some in sources.items()}
+                self._weights[f"{label} {kind}"] = weights
+                count = sum(len(some) for some in sources.values())
+                self._weights[label][kind] = count**POWER
+
+    def __contains__(self, label: str) -> bool:
+        return label in self._shelf
+
+    def draw(self, label: str, rng: np.random.Generator, kind: str = "") -> Piece:
+        """A piece: its class first, then its source, then any of it."""
+        kinds = self._shelf[label]
+        kind = kind or _drawn(rng, self._weights[label])
+        source = _drawn(rng, self._weights[f"{label} {kind}"])
+        some = kinds[kind][source]
+        return some[int(rng.integers(len(some)))]
+
+
+def _drawn(rng: np.random.Generator, shares: dict[str, float]) -> str:
+    left = rng.random() * sum(shares.values())
+    for name, share in shares.items():
+        left -= share
+        if left < 0:
+            return name
+    return next(reversed(shares))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What the microphone gets, before the line."""
+
+    sound: Sound
+    label: str
+    kind: str
+    pieces: tuple[Piece, ...]
+    active: tuple[int, int]
+    loud: bool = False
+
+
+def make_clips(
+    pieces: Sequence[Piece],
+    count: int,
+    seed: int,
+    *,
+    avoid: frozenset[str] = frozenset(),
+    prompts: Sequence[Pcm] = (),
+) -> Iterator[Clip]:
+    """`count` clips, drawn by `seed`; nothing that overlaps a source in `avoid`.
+
+    `prompts` (8 kHz) leak into some, and alone they are the ghost `prompt_echo`.
+    Raises CodecError where a codec is missing.
+    """
+    rng = np.random.default_rng(seed)
+    shelf = Shelf(pieces, avoid)
+    for _ in range(count):
+        yield make_clip(shelf, rng, prompts)
+
+
+def make_clip(
+    shelf: Shelf, rng: np.random.Generator, prompts: Sequence[Pcm] = ()
+) -> Clip:
+    """One clip of a class drawn by the shares above."""
+    scene = _MAKERS[_drawn(rng, LABEL_SHARES)](shelf, rng, draw_frames(rng))
+    line = draw_line(rng, loud=scene.loud)
+    if scene.label != "speech":
+        line = replace(line, level_dbfs=float(rng.uniform(-58, -10)))
+    noise = None
+    if line.snr_db is not None:
+        noise, scene = _noise(shelf, rng, scene)
+    prompt = prompts[int(rng.integers(len(prompts)))] if len(prompts) else None
+    pcm = send(scene.sound, rng, line=line, noise=noise, prompt=prompt)
+    return Clip(
+        pcm=pcm,
+        label=scene.label,
+        kind=scene.kind,
+        sources=tuple(sorted({piece.entry.source for piece in scene.pieces})),
+        overlaps=tuple(
+            sorted({one for p in scene.pieces for one in p.entry.overlaps.split()})
+        ),
+        group=scene.pieces[0].entry.group if scene.pieces else "synthetic",
+        line=line,
+        active_from=scene.active[0],
+        active_to=scene.active[1],
+    )
+
+
+def _noise(shelf: Shelf, rng: np.random.Generator, scene: _Scene) -> tuple[Pcm, _Scene]:
+    if rng.random() < 0.35:
+        maker = SYNTHETIC[_drawn(rng, dict.fromkeys(_RULED, 1.0))]
+        return _as_pcm(maker(len(scene.sound), rng)), scene
+    piece = shelf.draw("ghost", rng)
+    return piece.pcm, replace(scene, pieces=(*scene.pieces, piece))
+
+
+def _as_pcm(sound: Sound) -> Pcm:
+    peak = float(np.max(np.abs(sound), initial=1e-9))
+    return np.asarray(sound / peak * 30_000, dtype=np.int16)
+
+
+_RULED = tuple(kind for kind in SYNTHETIC if kind not in {"bump", "digital_silence"})
+
+
+def _speech(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
+    if rng.random() < CRY_SHARE:
+        kind = _drawn(rng, dict.fromkeys(CRIES, 1.0))
+        placed = place(CRIES[kind](rng), frames, None, rng)
+        is_loud = kind == "scream"
+        return _Scene(placed, "speech", kind, (), _active(placed), loud=is_loud)
+    piece = shelf.draw("speech", rng)
+    style = _drawn(rng, VOICE_SHARES)
+    sound, kind, voices = to_sound(piece.pcm), piece.entry.kind, (piece,)
+    if style == "whisper":
+        sound, kind = whisper(sound, rng), "whisper_lpc"
+    elif style == "child":
+        sound, kind = shifted(sound, float(rng.uniform(1.2, 1.65))), "child_shift"
+    elif style == "handsfree":
+        sound, kind = handsfree(sound, rng), "handsfree"
+    elif style == "twice" and len(sound) < 2 * RATE_HZ:
+        pause = np.zeros(int(rng.uniform(0.2, 1.8) * RATE_HZ))
+        sound = np.concatenate([sound, pause, sound])
+    elif rng.random() < 0.3:
+        sound = shifted(sound, float(rng.uniform(0.88, 1.12)))
+    placed = place(sound, frames, None, rng)
+    return _Scene(
+        placed, "speech", kind, voices, _active(placed), loud=style == "shouted"
+    )
+
+
+def _active(sound: Sound) -> tuple[int, int]:
+    heard = np.flatnonzero(sound)
+    if not len(heard):
+        return 0, 0
+    return int(heard[0]) // FRAME, int(heard[-1]) // FRAME + 1
+
+
+def _ghost(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
+    if rng.random() < RULE_SHARE:
+        kind = _drawn(rng, {**dict.fromkeys(_RULED, 1.0), "digital_silence": 0.3})
+        sound = SYNTHETIC[kind](frames * FRAME, rng)
+        return _Scene(sound, "ghost", kind, (), (0, frames))
+    piece = shelf.draw("ghost", rng)
+    sound = fill([to_sound(piece.pcm)], frames, rng)
+    if rng.random() < 0.3:
+        speed = float(rng.uniform(0.8, 1.25))
+        longer = fill([to_sound(piece.pcm)], int(frames * speed) + 2, rng)
+        sound = shifted(longer, speed)[: frames * FRAME]
+    return _Scene(sound, "ghost", piece.entry.kind, (piece,), (0, frames))
+
+
+def _distant(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
+    style = _drawn(rng, DISTANT_SHARES)
+    room = frames * FRAME
+    if style == "babble":
+        voices = tuple(
+            shelf.draw("speech", rng, "utterance") for _ in range(rng.integers(3, 9))
+        )
+        sound = babble([to_sound(piece.pcm) for piece in voices], room, rng)
+        return _Scene(
+            far_away(sound, rng)[:room], "distant", "babble_mix", voices, (0, frames)
+        )
+    is_recorded = "distant" in shelf and rng.random() < 0.4
+    label = "distant" if is_recorded else "speech"
+    voice = shelf.draw(label, rng, "" if label == "distant" else "utterance")
+    sound = fill([to_sound(voice.pcm)], frames, rng)
+    if style == "room":
+        far = far_away(sound, rng)[:room]
+        return _Scene(far, "distant", "announcement", (voice,), (0, frames))
+    music = shelf.draw("ghost", rng, "music")
+    behind = fill([to_sound(music.pcm)], frames, rng)
+    behind = at_level(behind, float(rng.uniform(-40, -22)))
+    mixed = at_level(sound, -26) + (behind if rng.random() < 0.6 else 0)
+    far = far_away(mixed, rng)[:room]
+    return _Scene(far, "distant", "tv_speech", (voice, music), (0, frames))
+
+
+def _ambiguous(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
+    del shelf
+    sound = SYNTHETIC["bump"](frames * FRAME, rng)
+    return _Scene(sound, "ambiguous", "bump", (), (0, frames))
+
+
+_MAKERS: dict[str, Callable[[Shelf, np.random.Generator, int], _Scene]] = {
+    "speech": _speech,
+    "ghost": _ghost,
+    "distant": _distant,
+    "ambiguous": _ambiguous,
+}
