@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from agi.audiosocket import AudioLine, Ear
@@ -23,7 +24,7 @@ from agi.kept_audio import Tape
 from ghostfilter.detector import Detector
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.verdict import ASKED_ENOUGH
+from ghostfilter.verdict import ASKED_ENOUGH, SURE
 from ivr.engine import (
     Advised,
     AudioLost,
@@ -70,6 +71,7 @@ class Listening(Ear):
         self._connected_at: float | None = None
         self._finished_at: float | None = None
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
+        self._is_person = False
         self._playing: tuple[str, int] | None = None
         self._timer = self._loop.call_later(CONNECT_SECONDS, self.audio_ended)
         self.prompts: list[PromptHeard] = []
@@ -96,8 +98,11 @@ class Listening(Ear):
 
     @property
     def evidence(self) -> Evidence:
-        """What was heard."""
-        return self._detector.evidence()
+        """What was heard. Who was there once, is: the filter's word of it stands."""
+        evidence = self._detector.evidence()
+        if self._is_person and evidence.person < SURE:
+            return replace(evidence, person=SURE)
+        return evidence
 
     @property
     def asked(self) -> int:
@@ -177,6 +182,7 @@ class Listening(Ear):
 
     def _noticed(self, heard: Heard) -> None:
         """Somebody is there."""
+        self._is_person = True
         if heard.sound is Sound.KEY_TONE and heard.detail:
             at_ms = self._ms(self._loop.time())
             self.keys.append(KeyPressed(heard.detail, at_ms, source="audio"))

@@ -14,8 +14,8 @@ from pbx.model.policy import Mode, Treatment, WhenIdle
 from pbx.model.policy import Policy as Policy
 from pbx.model.verdict import RELEASABLE, Reason, Ruling
 
-SURE = 0.9
-"""From this belief on somebody is there."""
+SURE = 0.9 - 0.001
+"""From this belief on somebody is there. (Detectors reckon in 32-bit floats.)"""
 ASKED_ENOUGH = 2
 """Nobody is released who was not asked so often."""
 
@@ -104,10 +104,11 @@ def judge(evidence: Evidence, policy: Policy, context: Context) -> Verdict:
         round(_confidence(reason, evidence), 2),
     )
     if context.mode is Mode.OFF and verdict.ruling is not Ruling.PASS:
-        return replace(verdict, ruling=Ruling.PASS, reason=Reason.OFF)
+        return _told(verdict, Ruling.PASS, "the filter is off", Reason.OFF)
     if verdict.ruling is not Ruling.PASS and _may_go_to_idle(reason, policy, context):
         word = reason if reason is Reason.NO_MEDIA else Reason.IDLE_OPERATOR
-        return replace(verdict, ruling=Ruling.PASS, reason=word)
+        idle = f"operators idle: {context.idle_operators}"
+        return _told(verdict, Ruling.PASS, idle, word)
     if verdict.ruling is Ruling.RELEASE:
         return _last_look(verdict, evidence, policy, context)
     return verdict
@@ -199,17 +200,8 @@ def _ruling(reason: Reason, policy: Policy, context: Context) -> Ruling:
         return Ruling.PASS
     if context.asked < ASKED_ENOUGH:
         return Ruling.SECOND_PROMPT
-    match reason:
-        case Reason.SILENT:
-            return _RULINGS[policy.silent]
-        case Reason.NOISE | Reason.ECHO | Reason.MACHINE:
-            return _RULINGS[policy.noise]
-        case Reason.DISTANT:
-            return _RULINGS[policy.distant]
-        case Reason.DOUBT:
-            return _RULINGS[policy.doubt]
-        case _:
-            return Ruling.PASS
+    treatment = policy.treatment(reason)
+    return Ruling.PASS if treatment is None else _RULINGS[treatment]
 
 
 def _may_go_to_idle(reason: Reason, policy: Policy, context: Context) -> bool:
@@ -227,12 +219,26 @@ def _last_look(
     if not _is_releasable(verdict.reason, evidence, context):
         return replace(verdict, ruling=Ruling.PASS)
     if context.mode is Mode.SHADOW:
-        return replace(verdict, ruling=Ruling.PASS, is_shadow=True)
+        shadow = _told(verdict, Ruling.PASS, "the filter only watches")
+        return replace(shadow, is_shadow=True)
     if context.releases_left is not None and context.releases_left <= 0:
-        return replace(verdict, ruling=Ruling.LOW_PRIORITY, reason=Reason.BUDGET)
+        return _told(verdict, Ruling.LOW_PRIORITY, "drop budget spent", Reason.BUDGET)
     if context.is_holdout:
-        return replace(verdict, ruling=_RULINGS[policy.holdout], is_holdout=True)
+        drawn = _told(verdict, _RULINGS[policy.holdout], "drawn by lot")
+        return replace(drawn, is_holdout=True)
     return verdict
+
+
+def _told(
+    verdict: Verdict, ruling: Ruling, why: str, reason: Reason | None = None
+) -> Verdict:
+    """The same call on another way, and one more word of explanation."""
+    return replace(
+        verdict,
+        ruling=ruling,
+        reason=reason or verdict.reason,
+        because=f"{verdict.because}; {why}",
+    )
 
 
 def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool:
@@ -291,13 +297,13 @@ def _heard(evidence: Evidence) -> str:
         key=lambda heard: (heard.sound not in PERSON, -heard.confidence),
     )
     if told:
-        return ", ".join(_told(heard) for heard in told[:MOST_SOUNDS])
+        return ", ".join(_in_words(heard) for heard in told[:MOST_SOUNDS])
     floor, loudest = evidence.floor_dbfs, evidence.loudest_dbfs
     levels = f"floor {floor:.0f} dBFS, loudest {loudest:.0f} dBFS"
     return f"silence, {levels}" if is_silent(evidence) else f"no voice, {levels}"
 
 
-def _told(heard: Heard) -> str:
+def _in_words(heard: Heard) -> str:
     detail = f" {heard.detail}" if heard.detail else ""
     return (
         f"{_NAMES[heard.sound]}{detail} "

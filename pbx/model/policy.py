@@ -12,6 +12,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pbx.model.verdict import Reason
+
 SURELY_NOBODY = 0.5
 """`Evidence.person` and `.voices` are calibrated so that below this nobody is there."""
 
@@ -84,6 +86,20 @@ class Policy(BaseModel):
             self.noise,
             self.distant,
         )
+
+    def treatment(self, reason: Reason) -> Treatment | None:
+        """What a call of this kind leads to; None: no matter of policy, a human."""
+        match reason:
+            case Reason.SILENT:
+                return self.silent
+            case Reason.NOISE | Reason.ECHO | Reason.MACHINE:
+                return self.noise
+            case Reason.DISTANT:
+                return self.distant
+            case Reason.DOUBT:
+                return self.doubt
+            case _:
+                return None
 
     def mode_with(self, switch: Mode | None) -> Mode:
         """The more careful of what is declared and what the kill switch says."""

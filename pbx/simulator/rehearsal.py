@@ -19,6 +19,7 @@ from pbx.asterisk.secrets import read_secrets
 from pbx.model.city import City, Trunk
 from pbx.model.events import ChannelStarted, JournalEvent
 from pbx.model.policy import Treatment
+from pbx.model.verdict import Reason
 from pbx.settings import Settings
 from pbx.simulator.carrier import Carrier, Line, OutgoingCall
 from pbx.simulator.cel import CallResult
@@ -398,9 +399,9 @@ def expected(plan: Plan, city: City, story: Story) -> set[str]:
         flow = next(
             city.flows[n.flow] for n in city.numbers if n.number == plan.dialled
         )
-        policy = {"silent": flow.filter.silent, "noise": flow.filter.noise}
+        treatment = flow.filter.treatment(Reason(verdict.reason))
         is_spared = verdict.holdout or verdict.shadow
-        if policy.get(verdict.reason) is Treatment.RELEASE and not is_spared:
+        if treatment is Treatment.RELEASE and not is_spared:
             return {"released"}
     return {"connected"} if plan.is_answered else {"abandoned"}
 

@@ -14,6 +14,7 @@ from agi.audiosocket import AudioLine
 from agi.in_force import SILENT_PROMPT, Prompt
 from agi.listening import Listening
 from ghostfilter.signals import Heard, Sound
+from ghostfilter.verdict import SURE
 from ivr.engine import Outcome
 from ivr.flow import Flow, Step
 from pbx.log import call_id
@@ -119,6 +120,7 @@ async def test_a_key_heard_as_a_tone_is_a_key(monkeypatch: pytest.MonkeyPatch) -
     ear.hear(bytes(320))
     assert await ear.outcome(1) is Outcome.KEY
     assert [(key.digit, key.source) for key in ear.keys] == [("7", "audio")]
+    assert ear.evidence.person >= SURE, "whatever the detector says afterwards"
     assert ear.key is None, "the verdict's reason is the tone, not an event"
     assert line.told == ["play", "stop"]
     ear.close()

@@ -188,6 +188,7 @@ def test_an_idle_operator_takes_what_is_not_clear_at_once(asked: int) -> None:
     for unclear in (replace(STREET, person=0.6), replace(STREET, voices=0.7)):
         taken = judge(unclear, later, idle)
         assert told(taken) == (Ruling.PASS, Reason.IDLE_OPERATOR)
+        assert taken.because.endswith("no key; operators idle: 1")
         usual = later.model_copy(update={"when_idle": WhenIdle.AS_USUAL})
         assert judge(unclear, usual, idle).ruling is not Ruling.PASS
         for nobody in (0, None):
@@ -201,6 +202,7 @@ def test_an_idle_operator_takes_what_is_not_clear_at_once(asked: int) -> None:
 def test_a_spent_budget_lets_everybody_through() -> None:
     over = judge(QUIET, RELEASE_ALL, replace(WHOLE, releases_left=0))
     assert told(over) == (Ruling.LOW_PRIORITY, Reason.BUDGET)
+    assert over.because.endswith("drop budget spent")
     assert (
         judge(QUIET, RELEASE_ALL, replace(WHOLE, releases_left=1)).ruling
         is Ruling.RELEASE
