@@ -6,7 +6,7 @@ import importlib
 
 from tests.bench.row import Row
 
-ROWS = ("calls_cpu", "fastagi", "ringing", "record")
+ROWS = ("calls_cpu", "fastagi", "ringing", "record", "ghostfilter")
 """Modules of this package; the order is the report's."""
 
 
