@@ -42,7 +42,7 @@ class Ended:
     """How a call ended."""
 
     verdict: Verdict
-    """Under the strictest policy a city may declare."""
+    """Under the policy tried."""
     own_verdict: Verdict
     """Under the city's own."""
     outcome: Outcome
@@ -55,10 +55,11 @@ class Ended:
 
 
 class VirtualCall:
-    """One caller in one house. `run` once."""
+    """One caller in one house, under its own policy or another. `run` once."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, policy: Policy | None = None) -> None:
         self._house = house
+        self._policy = policy or house.policy
         self._engine = Engine(house.flow)
         self._detector = Detector()
         self._tick = 0
@@ -109,7 +110,7 @@ class VirtualCall:
 
     def _needs_human(self) -> bool:
         """Whether he is to be asked no further, as `agi.intake` decides it."""
-        return self._judge(self._house.strictest).ruling is Ruling.PASS
+        return self._judge(self._policy).ruling is Ruling.PASS
 
     def _judge(self, policy: Policy) -> Verdict:
         """In the hardest hour: no operator idle, no holdout drawn, budget left."""
@@ -155,7 +156,7 @@ class VirtualCall:
     def _ended(self) -> Ended:
         assert self._outcome is not None  # noqa: S101 - `run` saw to it
         return Ended(
-            verdict=self._judge(self._house.strictest),
+            verdict=self._judge(self._policy),
             own_verdict=self._judge(self._house.policy),
             outcome=self._outcome,
             ticks=self._tick,

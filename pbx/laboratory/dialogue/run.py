@@ -116,7 +116,8 @@ class Theatre:
         if drafted.scene.key is not None:
             at, key = drafted.scene.key
             keys[max(1, math.ceil(at / FRAME_SECONDS))] = key
-        return frames, VirtualCall(self._house).run(frames, keys)
+        call = VirtualCall(self._house, self._house.strictest)
+        return frames, call.run(frames, keys)
 
 
 @dataclass(frozen=True, slots=True)
