@@ -28,6 +28,7 @@ from pbx.model.fold import fold
 from pbx.records.base import announce, now, upsert_into
 from pbx.records.journal import Batch, Position, RawLine
 from pbx.records.members import find_homes
+from pbx.records.review_rows import list_for_review
 from pbx.records.tables import (
     asterisk_boots,
     calls,
@@ -247,6 +248,7 @@ class RecordStore(WitnessStore):
             await connection.execute(
                 sa.update(calls).where(calls.c.call_id == call.call_id).values(**values)
             )
+        await list_for_review(connection, call)
         await announce(connection, call.call_id, revision)
         return True
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -143,3 +144,42 @@ asterisk_boots = Table(
     "asterisk_boots", metadata, Column("started_at", Utc, primary_key=True)
 )
 """When Asterisk started; calls left open by an earlier run died with it."""
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("call_id", String(160), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("ruling", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("because", Text, nullable=False),
+    Column("confidence", Float),
+    Column("audio", Text),
+    Column("sha256", String(64)),
+    Column("seconds", Float),
+    Column("expires_at", Utc),
+    Column("deleted_at", Utc),
+    Column("review", String(16), nullable=False),
+    Column("reviewer", Text),
+    Column("reviewed_at", Utc),
+    Column("note", Text),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_at", Utc),
+    Index("reviews_by_time", "at"),
+    Index("reviews_by_review", "review"),
+)
+"""One row a call that was, or would have been, released. `audio` lies below the folder
+of kept audio; it is null before it is found and after its days (`deleted_at`)."""
+
+review_marks = Table(
+    "review_marks",
+    metadata,
+    Column("id", _COUNTED, primary_key=True, autoincrement=True),
+    Column("call_id", String(160), nullable=False, index=True),
+    Column("review", String(16), nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("note", Text),
+    Column("at", Utc, nullable=False),
+)
+"""Every word of every reviewer, also those another one took back."""
