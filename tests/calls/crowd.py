@@ -53,8 +53,10 @@ def kediris_mix(clips: Sequence[Clip], count: int, dice: random.Random) -> list[
 
 def by_the_ear(declared: Declaration) -> None:
     """Only what is heard decides: offline cannot know who is idle (nobody: no phone is
-    registered), what the hour has used up, or whom the lot sends to an operator."""
+    registered), what the hour has used up, or whom the lot sends to an operator. And
+    whoever may be released is, so that every release thought of is one."""
     for flow in declared["flows"].values():
+        flow["filter"] |= {"silent": "release", "noise": "release"}
         flow["filter"] |= {"holdout_percent": 0, "releases_per_hour": 10_000}
 
 
@@ -237,7 +239,7 @@ class Crowd:
         plays it."""
         seconds = self.house.flow.longest_seconds + 1.0
         ended = VirtualCall(self.house).run(phone.heard_offline(seconds), {})
-        verdict = ended.verdict
+        verdict = ended.own_verdict
         return Judged(
             verdict=verdict.ruling.value,
             reason=verdict.reason.value,

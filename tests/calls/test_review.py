@@ -180,7 +180,7 @@ async def test_a_transfer_to_a_ringing_phone_that_is_not_answered_comes_back(
 async def test_no_render_takes_the_ground_from_under_a_caller(city: TrialCity) -> None:
     """Asterisk hangs up whose context a reload has taken away."""
     declared = city.settings.city_file.read_text()
-    call = await city.place_call(pressing(3.0))
+    call = await city.place_call(pressing(12.0))  # `render` takes a while
     await call.answered()
     try:
         city.settings.city_file.write_text(declared.replace("filter0", "other"))

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,9 +219,18 @@ async def test_a_step_cut_short_may_clear_its_scratch_away(
         f"trap 'touch {cleared}; exit' TERM; touch {began}; while :; do sleep 0.1; done"
     )
     monkeypatch.setattr(preflight, "gerbang", lambda *a: ("sh", "-c", polite))
+    monkeypatch.setattr(preflight, "END_SECONDS", 20.0)  # a shell on a busy machine
+    is_waited_for, finished = asyncio.Event(), preflight._finished
+
+    async def watched(process: asyncio.subprocess.Process, *more: Any) -> str:
+        is_waited_for.set()
+        return await finished(process, *more)
+
+    monkeypatch.setattr(preflight, "_finished", watched)
     step = asyncio.create_task(
         preflight._step(settings, lambda said: None, False, "render")
     )
+    await is_waited_for.wait()
     await until(began.exists)
     step.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -92,7 +92,7 @@ def write(state: Path, process: str, **more: Any) -> None:
 
 
 def supervised(**states: str) -> dict[str, Any]:
-    since = (NOW - timedelta(minutes=75)).isoformat()
+    since = (datetime.now(UTC) - timedelta(minutes=75)).isoformat()
     return {
         "processes": {
             name.replace("_", "-"): {
