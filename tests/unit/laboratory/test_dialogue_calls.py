@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from pbx.laboratory.dialogue.figures import Figures, figures
-from pbx.laboratory.dialogue.house import House, usual_house
+from pbx.laboratory.dialogue.house import House
 from pbx.laboratory.dialogue.people import BEHAVIOURS
 from pbx.laboratory.dialogue.run import Result, Theatre, play_all
 from pbx.laboratory.dialogue.takes import read_stock
 from pbx.model.verdict import Reason, Ruling
-from pbx.settings import Settings
-from tests.unit.laboratory import mini_corpus
 
 CALLS = 400
 """300 of them people."""
@@ -22,18 +20,8 @@ SEED = 112
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return usual_house(Settings(cache=tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return mini_corpus.write(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="module")
-def results(house: House, folder: Path) -> list[Result]:
-    parts = play_all(house, folder, SEED, CALLS, has_mobile=False)
+def results(house: House, callers: Path) -> list[Result]:
+    parts = play_all(house, callers, SEED, CALLS, has_mobile=False)
     return [result for part in parts for result in part.results]
 
 
@@ -79,10 +67,10 @@ def test_a_key_passes_at_once(results: list[Result]) -> None:
 
 
 def test_a_call_is_the_same_alone(
-    house: House, folder: Path, results: list[Result]
+    house: House, callers: Path, results: list[Result]
 ) -> None:
-    theatre = Theatre(house, read_stock(folder).stock, SEED, has_mobile=False)
+    theatre = Theatre(house, read_stock(callers).stock, SEED, has_mobile=False)
     for index in (399, 5, 31, 39):
         assert theatre.play(index).result == results[index]
-    other = Theatre(house, read_stock(folder).stock, SEED + 1)
+    other = Theatre(house, read_stock(callers).stock, SEED + 1)
     assert other.play(5).result != results[5]

@@ -22,11 +22,6 @@ CITY = PROJECT / "asterisk-config" / "city.toml"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return mini_corpus.write(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture(scope="module")
 def app() -> typer.Typer:
     app = typer.Typer()
     ghostfilter.register(app)
@@ -44,8 +39,8 @@ def _here(
     monkeypatch.delenv("GERBANG_DATABASE_URL", raising=False)
 
 
-def test_whole_calls_as_json(app: typer.Typer, folder: Path) -> None:
-    argv = ["ghostfilter", "evaluate", str(folder), "--dialogue", "--json"]
+def test_whole_calls_as_json(app: typer.Typer, callers: Path) -> None:
+    argv = ["ghostfilter", "evaluate", str(callers), "--dialogue", "--json"]
     ended = CliRunner().invoke(app, [*argv, "--calls", "40", "--seed", "3", "-j", "2"])
     found = json.loads(ended.stdout)
     assert found["is_whole"] is True
@@ -55,9 +50,9 @@ def test_whole_calls_as_json(app: typer.Typer, folder: Path) -> None:
 
 
 def test_one_call_alone_is_told_and_written(
-    app: typer.Typer, folder: Path, tmp_path: Path
+    app: typer.Typer, callers: Path, tmp_path: Path
 ) -> None:
-    argv = ["ghostfilter", "evaluate", str(folder), "--dialogue", "--only", "12"]
+    argv = ["ghostfilter", "evaluate", str(callers), "--dialogue", "--only", "12"]
     ended = CliRunner().invoke(app, [*argv, "--write", str(tmp_path)])
     assert ended.exit_code == 0, ended.output
     assert "call 12 of seed 112: presses a key" in ended.stdout
@@ -85,19 +80,19 @@ def test_a_folder_without_people_is_refused(app: typer.Typer, tmp_path: Path) ->
 
 
 def test_without_codecs_the_report_says_so(
-    app: typer.Typer, folder: Path, monkeypatch: pytest.MonkeyPatch
+    app: typer.Typer, callers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*_: object, **__: object) -> None:
         raise line.CodecError("libgsm.so.1 is missing")
 
     monkeypatch.setattr(line, "through_codec", missing)
-    argv = ["ghostfilter", "evaluate", str(folder), "--dialogue", "-j", "1"]
+    argv = ["ghostfilter", "evaluate", str(callers), "--dialogue", "-j", "1"]
     ended = CliRunner().invoke(app, [*argv, "--calls", "40"])
     assert "No mobile phones among them: libgsm.so.1 is missing" in ended.stdout
 
 
 def test_ctrl_c_tells_what_was_played(
-    app: typer.Typer, folder: Path, monkeypatch: pytest.MonkeyPatch
+    app: typer.Typer, callers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pbx.laboratory.dialogue import run
 
@@ -109,7 +104,7 @@ def test_ctrl_c_tells_what_was_played(
         return whole(theatre, indices)
 
     monkeypatch.setattr(run, "_play", tired)
-    argv = ["ghostfilter", "evaluate", str(folder), "--dialogue", "-j", "1"]
+    argv = ["ghostfilter", "evaluate", str(callers), "--dialogue", "-j", "1"]
     ended = CliRunner().invoke(app, [*argv, "--calls", "60"])
     assert ended.exit_code == 130
     assert "25 whole calls" in ended.stdout

@@ -18,14 +18,12 @@ from agi.listening import Listening
 from ghostfilter.verdict import Context, Verdict, judge
 from ivr.engine import Outcome
 from pbx.laboratory.dialogue.call import VirtualCall, timetable
-from pbx.laboratory.dialogue.house import House, usual_house
+from pbx.laboratory.dialogue.house import House
 from pbx.laboratory.dialogue.plan import draft
 from pbx.laboratory.dialogue.scene import at_our_ear
 from pbx.laboratory.dialogue.takes import read_stock
 from pbx.model.policy import Policy
 from pbx.model.verdict import Ruling
-from pbx.settings import Settings
-from tests.unit.laboratory import mini_corpus
 
 INDICES = (0, 5, 12, 13, 14, 15, 29, 30, 33, 36, 39, 79, 119)
 """People who speak, whisper, press, knock and type; pockets; failing media."""
@@ -135,21 +133,11 @@ class Live:
         return judge(ear.evidence, self.policy, context)
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return usual_house(Settings(cache=tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return mini_corpus.write(tmp_path_factory.mktemp("corpus"))
-
-
 Drafted = tuple[int, list[bytes | None], tuple[int, str] | None]
 
 
-def calls(house: House, folder: Path) -> Iterator[Drafted]:
-    stock, met = read_stock(folder).stock, timetable(house)
+def calls(house: House, callers: Path) -> Iterator[Drafted]:
+    stock, met = read_stock(callers).stock, timetable(house)
     for index in INDICES:
         drafted = draft(stock, met, 112, index, has_mobile=False)
         frames = at_our_ear(drafted.scene, house, met, drafted.dice())
@@ -158,10 +146,10 @@ def calls(house: House, folder: Path) -> Iterator[Drafted]:
 
 
 async def test_it_goes_as_a_live_call(
-    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
+    house: House, callers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes = set()
-    for index, frames, key in calls(house, folder):
+    for index, frames, key in calls(house, callers):
         virtual = VirtualCall(house, house.strictest)
         ended = virtual.run(frames, {} if key is None else dict([key]))
         clock = Clock()
