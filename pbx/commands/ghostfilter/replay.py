@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pbx.settings import Settings
 
 DAMAGED, LOST, INTERRUPTED = 3, 4, 130
+MOST_REVIEWS = 10_000_000
 
 
 def register(group: typer.Typer) -> None:
@@ -39,8 +40,8 @@ def register(group: typer.Typer) -> None:
 
         Each call whose audio is kept goes through today's detector and the policy of
         its flow in FILE. Told are the calls decided otherwise, and first of all the
-        valid ones among them (an operator took the call, or a reviewer marked "was a
-        person") that would be released now.
+        valid ones among them that would be released now: a reviewer marked "was a
+        person", or an operator took the call and no reviewer marked "nobody".
 
         What it cannot know: a caller who had heard another prompt, or had been asked
         once more, might have answered. And what is not stored is not played: see
@@ -133,15 +134,26 @@ def _truths(settings: Settings, since: datetime | None) -> dict[str, Truth]:
 
 async def _read_truths(settings: Settings, since: datetime | None) -> dict[str, Truth]:
     from pbx.laboratory.replay import Truth
+    from pbx.model.review import Review
     from pbx.records.database import open_engine
     from pbx.records.queries import connected_calls
+    from pbx.records.reviews import WantedReviews, listed
 
     engine = open_engine(settings.database_url, writes=False)
+    heard = WantedReviews(
+        reviews=(Review.PERSON, Review.NOBODY), since=since, most=MOST_REVIEWS
+    )
     try:
         connected = await connected_calls(engine, since)
+        reviewed = await listed(engine, heard)
     finally:
         await engine.dispose()
-    return dict.fromkeys(connected, Truth.CONNECTED)
+    truths = dict.fromkeys(connected, Truth.CONNECTED)
+    for row in reviewed:
+        truths.pop(row.call_id, None)
+        if row.review is Review.PERSON:
+            truths[row.call_id] = Truth.PERSON
+    return truths
 
 
 def _play(folder: Path, rules: Rules) -> tuple[Tally, bool]:

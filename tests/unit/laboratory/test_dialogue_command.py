@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import wave
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 import typer
 from typer.testing import CliRunner
 
 from pbx.commands import ghostfilter
 from pbx.laboratory.dialogue import line
+from pbx.model.verdict import Reason, Ruling
+from pbx.records.database import open_engine
+from pbx.records.journal import Journal
+from pbx.records.queries import connected_calls
+from pbx.records.store import RecordStore
+from pbx.records.tables import reviews
 from pbx.settings import PROJECT
 from tests.unit.ghostfilter.sounds import silence
 from tests.unit.laboratory import mini_corpus
-from tests.unit.laboratory.test_replay import keep
+from tests.unit.laboratory.test_replay import AT, keep
 
 CITY = PROJECT / "asterisk-config" / "city.toml"
 
@@ -126,6 +135,60 @@ def test_replay_as_typed(app: typer.Typer, tmp_path: Path) -> None:
     assert "a.wav: cannot be read" in ended.stdout
     ended = CliRunner().invoke(app, [*argv, "--since", "1m"])
     assert ended.exit_code == 0
+
+
+async def records(url: str, person: str, nobody: str) -> str:
+    """Fill a store; returns the id of the call an operator took."""
+    store = await RecordStore.open(url)
+    journal = Journal(PROJECT / "tests/replay/key-connected/journal.jsonl", {})
+    while (batch := journal.read()) is not None:
+        await store.record(batch)
+        journal.advance(batch)
+    journal.close()
+    await store.close()
+    engine = open_engine(url)
+    row = {"kind": "released", "ruling": "release", "reason": "silent", "because": ""}
+    marked = [
+        row | {"call_id": person, "at": AT, "review": "was-a-person"},
+        row | {"call_id": nobody, "at": AT, "review": "nobody"},
+    ]
+    async with engine.begin() as connection:
+        await connection.execute(sa.insert(reviews), marked)
+    connected = await connected_calls(engine, None)
+    assert connected == await connected_calls(engine, AT - timedelta(days=365 * 9))
+    await engine.dispose()
+    (call_id,) = connected
+    return call_id
+
+
+def test_replay_asks_the_records_who_was_valid(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
+    monkeypatch.setenv("GERBANG_DATABASE_URL", url)
+    connected = asyncio.run(records(url, "person", "nobody"))
+    low = {"ruling": Ruling.LOW_PRIORITY, "reason": Reason.NOISE}
+    for call_id in (connected, "person", "nobody"):
+        keep(tmp_path, call_id, silence(8), **low)  # type: ignore[arg-type]
+    argv = ["ghostfilter", "replay", "--kept", str(tmp_path), "--city", str(CITY)]
+    ended = CliRunner().invoke(app, [*argv, "--json"])
+    assert ended.exit_code == 4, ended.output
+    truths = {
+        call["call_id"]: call["truth"]
+        for call in json.loads(ended.stdout)["calls_otherwise"]
+    }
+    assert truths == {connected: "connected", "person": "was a person", "nobody": None}
+
+
+def test_replay_names_a_bad_store(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "records.sqlite3").write_bytes(b"not a database" * 100)
+    url = f"sqlite:///{tmp_path / 'records.sqlite3'}"
+    monkeypatch.setenv("GERBANG_DATABASE_URL", url)
+    ended = CliRunner().invoke(app, ["ghostfilter", "replay", "--city", str(CITY)])
+    assert ended.exit_code == 1
+    assert "The records cannot be read" in ended.stderr
 
 
 def test_replay_names_a_bad_city(app: typer.Typer, tmp_path: Path) -> None:

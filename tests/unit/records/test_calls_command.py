@@ -164,7 +164,7 @@ def test_json_is_one_object_a_line_with_its_call_id(full: Path) -> None:
     assert starts == sorted(starts)
 
 
-def testread_since(full: Path) -> None:
+def test_since(full: Path) -> None:
     assert len(say("--json", "--since", "2026-11-22T04:15:05").splitlines()) == 5
     assert CliRunner().invoke(app, ["--since", "25:99"]).exit_code == 2
     assert CliRunner().invoke(app, ["--since", "soon"]).exit_code == 2
