@@ -77,25 +77,20 @@ async def test_a_withheld_number_is_told_to_the_operator(town: Town) -> None:
     assert record.whole["presentation"].startswith("prohib")
 
 
-async def test_silence_takes_the_citys_policy(town: Town) -> None:
+async def test_silence_takes_the_citys_policy_and_the_next_call_goes_through(
+    town: Town,
+) -> None:
+    """And as the goodbye promises: no greeting, no filter, an operator."""
     flow = town.city.city.flows["filter0"]
     assert flow.filter.silent == "release", "the reference city releases proven silence"
-    call = await town.place(Script())
-    result = await call.finished(deadline_seconds=40)
-    record = await town.only_record(call)
+    first = await town.place(Script())
+    result = await first.finished(deadline_seconds=40)
+    record = await town.only_record(first)
     assert result.hung_up_by is Side.CITY
     assert record.disposition == "released"
     assert verdict(record) == ("release", "silent")
-    assert not call.rung()
+    assert not first.rung()
     assert town.seconds_to_record(record, result) <= RECORD_SECONDS
-
-
-async def test_who_was_released_and_calls_again_is_put_through_at_once(
-    town: Town,
-) -> None:
-    """As the goodbye promises: no greeting, no filter, an operator."""
-    first = await town.place(Script())
-    await first.finished(deadline_seconds=40)
     second = await town.city.place_call(first.placed.script)
     assert await second.ringing_after_seconds(deadline_seconds=40) < AT_ONCE_SECONDS
     operator, incoming = await second.ringing()
