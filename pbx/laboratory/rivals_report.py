@@ -111,7 +111,8 @@ def _remarks(unheard: int, judged: int, *, missing: Sequence[str]) -> Iterable[s
         f"{unheard} of {judged} clips were judged by weights of ours that had not "
         "heard their recording. Rivals are not told which prompt we play, our filter "
         'is. "As it is" is the whole filter\'s verdict on a single clip: more than a '
-        "threshold, so it has no second pair of figures."
+        "threshold, so it has no second pair of figures. The thirty features of the "
+        "extra trees are our own attempt; better ones may exist."
     )
     if missing:
         yield ""

@@ -285,5 +285,7 @@ def test_a_voice_has_other_features_than_a_quiet_line() -> None:
     voice, line = (learned.features(x.tobytes()) for x in (made.called(), made.hiss(3)))
     assert voice.shape == line.shape == (34,)
     assert np.isfinite(voice).all()
-    assert voice[3] > line[3] + 20  # its loudest frame, dB
-    assert voice[28] > line[28]  # its most periodic one
+    assert voice[0] > line[0] + 20  # its louder frames' level, dB
+    assert voice[28] > line[28]  # its share of periodic frames
+    silent = learned.features(bytes(16000))
+    assert np.isfinite(silent).all()
