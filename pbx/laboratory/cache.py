@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import hashlib
 import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -20,15 +21,18 @@ from rich.progress import Progress
 from pbx.laboratory.material import (
     DECLARED,
     Claim,
+    Material,
     MaterialError,
     Package,
+    Voice,
     claim,
     read_list,
 )
 from pbx.laboratory.packages import fetch, sha256_of, unpack
 from pbx.laboratory.pieces import RATE_HZ, Pcm, decode, pieces_of
+from pbx.laboratory.spoken import Saying, speak
 
-RECIPE = "1"
+RECIPE = "2"
 """Part of every shard's key: change it when pieces are made in another way."""
 
 
@@ -121,21 +125,22 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
     coming.replace(path)
 
 
-def make(packages: Sequence[Package], folder: Path, console: Console) -> list[Entry]:
-    """Make what is missing, package by package, then one manifest and its SHA-256s.
+def make(material: Material, folder: Path, console: Console) -> list[Entry]:
+    """Make what is missing, one by one, then one manifest and its SHA-256s.
 
-    A package that fails is told and left out; the others go on. Raises MaterialError
-    at the end when any failed.
+    A package or voice that fails is told and left out; the others go on. Raises
+    MaterialError at the end when any failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     entries: list[Entry] = []
     failed: list[str] = []
     with Progress(console=console) as progress:
-        task = progress.add_task("training audio", total=len(packages))
-        for package in packages:
-            progress.update(task, description=f"{package.name:<32}")
+        jobs = _jobs(material, folder)
+        task = progress.add_task("training audio", total=len(jobs))
+        for name, job in jobs.items():
+            progress.update(task, description=f"{name:<32}")
             try:
-                entries += make_package(package, folder)
+                entries += job()
             except MaterialError as error:
                 failed.append(str(error))
                 console.print(f"[red]{error}")
@@ -143,8 +148,57 @@ def make(packages: Sequence[Package], folder: Path, console: Console) -> list[En
     write_manifest(folder / "manifest.csv", entries)
     _write_sums(folder, sorted({entry.shard for entry in entries}))
     if failed:
-        raise MaterialError(f"{len(failed)} packages could not be used, see above.")
+        raise MaterialError(f"{len(failed)} sources could not be used, see above.")
     return entries
+
+
+def _jobs(material: Material, folder: Path) -> dict[str, Callable[[], list[Entry]]]:
+    jobs: dict[str, Callable[[], list[Entry]]] = {}
+    for package in material.package:
+        jobs[f"{package.name} ({package.registry})"] = functools.partial(
+            make_package, package, folder
+        )
+    for voice in material.voice:
+        jobs[f"{voice.source} {voice.lang}"] = functools.partial(
+            make_voice, voice, material.texts[voice.texts], folder
+        )
+    return jobs
+
+
+def make_voice(voice: Voice, texts: Sequence[str], folder: Path) -> list[Entry]:
+    """What these voices say; their shard is made unless an equal one lies there."""
+    told = f"{RECIPE} {voice.model_dump_json()} {texts}"
+    key = hashlib.sha256(told.encode()).hexdigest()[:12]
+    part = folder / f"spoken-{voice.source}-{voice.lang}-{key}.csv"
+    if part.is_file() and part.with_suffix(".npy").is_file():
+        return read_manifest(part)
+    made: list[Made] = []
+    with tempfile.TemporaryDirectory(prefix="gerbang-spoken-") as scratch:
+        sayings = speak(voice, texts, Path(scratch))
+        sounds = decode([one.path for one in sayings])
+    for one, pcm in zip(sayings, sounds, strict=True):
+        entry = _spoken(voice, one)
+        limit = voice.cap_minutes
+        made += [(limit, entry, x) for x in (pieces_of(pcm) if pcm is not None else [])]
+    return _stored(cap(made), part)
+
+
+def _spoken(voice: Voice, saying: Saying) -> Entry:
+    is_whisper = "whisper" in saying.voice
+    return Entry(
+        shard="",
+        start=0,
+        length=0,
+        label="speech",
+        kind="whisper" if is_whisper else voice.kind,
+        source=voice.source,
+        group=f"{voice.source}:{saying.voice}",
+        lang=voice.lang,
+        licence=voice.licence,
+        overlaps=" ".join(voice.overlaps),
+        package=" ".join(voice.needs),
+        path=f"{saying.voice}: {saying.text}",
+    )
 
 
 def make_package(package: Package, folder: Path) -> list[Entry]:
@@ -154,29 +208,39 @@ def make_package(package: Package, folder: Path) -> list[Entry]:
         f"{RECIPE} {package.model_dump_json()} {sha256_of(archive)}".encode()
     ).hexdigest()[:12]
     part = folder / f"{package.registry}-{package.name.replace('/', '+')}-{key}.csv"
-    shard = part.with_suffix(".npy")
-    if part.is_file() and shard.is_file():
+    if part.is_file() and part.with_suffix(".npy").is_file():
         return read_manifest(part)
     with tempfile.TemporaryDirectory(prefix="gerbang-material-") as scratch:
         claims = claim(package, unpack(archive, package, Path(scratch)))
         made = cap(_made(package, claims, Path(scratch)))
-    entries, sound = _joined(made, shard.name)
-    np.save(shard, sound)
+    return _stored(made, part)
+
+
+def _stored(made: Sequence[Made], part: Path) -> list[Entry]:
+    entries, sound = _joined(made, part.with_suffix(".npy").name)
+    np.save(part.with_suffix(".npy"), sound)
     write_manifest(part, entries)
     return entries
 
 
-Made = tuple[Claim, Entry, Pcm]
+Made = tuple[float, Entry, Pcm]
+"""Its cap in minutes, its line, its sound."""
 
 
 def _made(package: Package, claims: Sequence[Claim], root: Path) -> list[Made]:
     made: list[Made] = []
+    known: set[bytes] = set()
     for rate in {one.sounds.raw_rate_hz for one in claims}:
         some = [one for one in claims if one.sounds.raw_rate_hz == rate]
         sounds = decode([root / one.path for one in some], rate)
         for one, pcm in zip(some, sounds, strict=True):
-            for piece in pieces_of(pcm) if pcm is not None else []:
-                made.append((one, _entry(package, one), piece))
+            is_new = pcm is not None and pcm.tobytes() not in known
+            if pcm is None or not is_new:
+                continue
+            known.add(pcm.tobytes())
+            entry = _entry(package, one)
+            limit = one.sounds.cap_minutes
+            made += [(limit, entry, piece) for piece in pieces_of(pcm)]
     return made
 
 
@@ -198,16 +262,18 @@ def _entry(package: Package, one: Claim) -> Entry:
 
 
 def cap(made: Sequence[Made]) -> list[Made]:
-    """At most `cap_minutes` of each entry of the list, shared evenly by its groups.
+    """At most `cap_minutes` of each class, shared evenly by its groups.
 
     Which pieces stay is drawn by a hash of their path: the same ones every time.
     """
-    by_entry: dict[int, dict[str, list[Made]]] = defaultdict(lambda: defaultdict(list))
+    by_entry: dict[tuple[str, str, float], dict[str, list[Made]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for one in made:
-        by_entry[id(one[0].sounds)][one[1].group].append(one)
+        by_entry[one[1].label, one[1].kind, one[0]][one[1].group].append(one)
     kept: list[Made] = []
     for groups in by_entry.values():
-        left = next(iter(groups.values()))[0][0].sounds.cap_minutes * 60 * RATE_HZ
+        left = next(iter(groups.values()))[0][0] * 60 * RATE_HZ
         queues = [sorted(group, key=_drawn) for group in groups.values()]
         while left > 0 and queues:
             for queue in sorted(queues, key=lambda queue: _drawn(queue[0])):
@@ -249,14 +315,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is missing: apt-get install ffmpeg dpkg apt")
     try:
-        packages = read_list(DECLARED)
-        chosen = [one for one in packages if one.name in wanted.packages]
-        entries = make(chosen or packages, wanted.folder, console)
+        material = read_list(DECLARED)
+        entries = make(_chosen(material, wanted.packages), wanted.folder, console)
     except MaterialError as error:
         raise SystemExit(str(error)) from error
     for label in sorted({entry.label for entry in entries}):
         seconds = sum(entry.seconds for entry in entries if entry.label == label)
         console.print(f"{label:<10}{seconds / 3600:6.2f} h")
+
+
+def _chosen(material: Material, names: Sequence[str]) -> Material:
+    if not names:
+        return material
+    packages = tuple(one for one in material.package if one.name in names)
+    voices = tuple(one for one in material.voice if one.source in names)
+    return material.model_copy(update={"package": packages, "voice": voices})
 
 
 if __name__ == "__main__":

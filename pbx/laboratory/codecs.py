@@ -163,4 +163,6 @@ def _a_law_table() -> Pcm:
     segment = np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int64) - 4
     shift = np.maximum(segment, 0)
     middle = ((magnitude >> shift) << shift << 4) + (8 << shift)
-    return np.where(values < 0, -middle, middle).clip(-32768, 32767).astype(np.int16)
+    signed = np.where(values < 0, -middle, middle)
+    table: Pcm = np.clip(signed, -32768, 32767).astype(np.int16)
+    return table

@@ -17,7 +17,6 @@ from pbx.laboratory.transforms import (
     FRAME,
     RATE_HZ,
     Sound,
-    active_dbfs,
     at_level,
     shape,
     to_pcm,
@@ -63,8 +62,8 @@ class Line:
     high_hz: float = BAND_HZ[1]
 
 
-def draw_line(rng: np.random.Generator, *, loud: bool = False) -> Line:
-    """A line as the corpus has them; `loud` keeps the wanted sound above −30 dBFS."""
+def draw_line(rng: np.random.Generator) -> Line:
+    """A line as the corpus has them."""
     echo = rng.uniform(-62, -40) if rng.random() < 0.13 else None
     if echo is not None and rng.random() < 0.06:
         echo = rng.uniform(-40, -28)
@@ -72,7 +71,7 @@ def draw_line(rng: np.random.Generator, *, loud: bool = False) -> Line:
         codec=str(rng.choice(list(CODEC_SHARES), p=list(CODEC_SHARES.values()))),
         loss=float(rng.choice(list(LOSS_SHARES), p=list(LOSS_SHARES.values()))),
         dtx=bool(rng.random() < 0.5),
-        level_dbfs=float(rng.uniform(-30 if loud else -45, -10)),
+        level_dbfs=float(rng.uniform(-45, -10)),
         snr_db=float(rng.choice([20, 15, 10, 5, 0, -5]))
         if rng.random() < 0.4
         else None,
@@ -117,20 +116,22 @@ def send(
 ) -> Pcm:
     """A whole clip (float, its length kept to 20 ms) down a line."""
     frames = len(sound) // FRAME
-    mixed = at_level(sound[: frames * FRAME], line.level_dbfs)
+    mixed = _through_band(sound[: frames * FRAME], line, line.level_dbfs)
     if noise is not None and line.snr_db is not None and len(noise):
-        mixed = mixed + at_level(
-            fill([to_sound(noise)], frames, rng), line.level_dbfs - line.snr_db
-        )
-    mixed = shape(mixed, line.low_hz, line.high_hz, line.tilt_db_per_octave)
-    if active_dbfs(sound) > -120 and line.snr_db is None:
-        mixed = at_level(mixed, line.level_dbfs)
+        around = fill([to_sound(noise)], frames, rng)
+        mixed = mixed + _through_band(around, line, line.level_dbfs - line.snr_db)
     if prompt is not None and line.echo_dbfs is not None and len(prompt):
         mixed = mixed + leak(prompt, frames, line.echo_dbfs, rng)
     floor = 10 ** (line.floor_dbfs / 20)
     mixed = mixed + floor * rng.standard_normal(len(mixed))
     lost = draw_losses(frames, line.loss, rng)
     return through_codec(to_pcm(mixed), line.codec, lost, dtx=line.dtx)
+
+
+def _through_band(sound: Sound, line: Line, dbfs: float) -> Sound:
+    """Levels are those of the telephone band: rumble must not decide them."""
+    heard = shape(sound, line.low_hz, line.high_hz, line.tilt_db_per_octave)
+    return at_level(heard, dbfs)
 
 
 def leak(prompt: Pcm, frames: int, dbfs: float, rng: np.random.Generator) -> Sound:

@@ -16,9 +16,27 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 DECLARED = Path(__file__).with_name("material.toml")
+
+ESPEAK_VARIANTS = tuple(
+    re.findall(
+        r"\S+",
+        "m1 m2 m3 m4 m5 m6 m7 f1 f2 f3 f4 f5 whisper whisperf croak klatt2 klatt4 "
+        "grandma grandpa Annie anika belinda linda aunty Alicia Andrea Gene Mario "
+        "Denis adam benjamin boris caleb david edward iven john marco max michel "
+        "norbert pablo paul pedro rob robert steph2 travis victor",
+    )
+)
+"""Those of espeak-ng's that sound like a person."""
 
 Label = Literal["speech", "ghost", "distant", "ambiguous"]
 Registry = Literal["debian", "pypi", "npm"]
@@ -106,8 +124,46 @@ class Package(_Declared):
         return self
 
 
-class _File(_Declared):
+class Voice(_Declared):
+    """Synthetic voices of one engine in one language."""
+
+    source: Text
+    engine: Literal["espeak-ng", "festival", "flite"]
+    lang: Text
+    voices: tuple[Text, ...] = ESPEAK_VARIANTS
+    """espeak-ng: variants; festival: what chooses the voice; flite: voices."""
+    kind: str = "utterance"
+    texts: Text
+    """Which of the [texts] they say."""
+    encoding: str = "utf-8"
+    needs: tuple[Text, ...]
+    """The Debian packages that must be installed."""
+    overlaps: tuple[str, ...] = ()
+    licence: Text
+    licence_read_in: Text
+    cap_minutes: float = 6.0
+
+    @field_validator("licence")
+    @classmethod
+    def _is_open(cls, licence: str) -> str:
+        if CLOSED_LICENCES.search(licence) or not OPEN_LICENCES.search(licence):
+            raise ValueError(f"{licence} is not known to be open")
+        return licence
+
+
+class Material(_Declared):
+    """All that `material.toml` declares."""
+
     package: tuple[Package, ...]
+    voice: tuple[Voice, ...] = ()
+    texts: dict[str, tuple[Text, ...]] = {}
+
+    @model_validator(mode="after")
+    def _has_texts(self) -> Self:
+        missing = sorted({one.texts for one in self.voice} - set(self.texts))
+        if missing:
+            raise ValueError(f"texts: no {', '.join(missing)}")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +174,21 @@ class Claim:
     sounds: Sounds
 
 
-def read_list(path: Path = DECLARED) -> tuple[Package, ...]:
-    """The declared packages.
+def read_list(path: Path = DECLARED) -> Material:
+    """The declared packages, voices and texts.
 
     Raises MaterialError, naming the file and the field, when the list is malformed,
     names a package twice, or holds a licence that training may not use.
     """
     try:
-        packages = _File.model_validate(tomllib.loads(path.read_text())).package
+        material = Material.model_validate(tomllib.loads(path.read_text()))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise MaterialError(f"{path}: {error}. Mend the entry named here.") from error
-    names = [(package.registry, package.name) for package in packages]
+    names = [(package.registry, package.name) for package in material.package]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise MaterialError(f"{path}: declared twice: {twice}. Join the entries.")
-    return packages
+    return material
 
 
 def claim(package: Package, paths: Sequence[str]) -> list[Claim]:

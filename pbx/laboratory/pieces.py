@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pbx.laboratory.transforms import shape, to_pcm, to_sound
+
 Pcm = NDArray[np.int16]
 """8 kHz, one channel."""
 
@@ -23,6 +25,8 @@ TRIM_DB = 38.0
 """Edges so far below the loudest frame are no part of the sound."""
 LONGEST_FILE_SECONDS = 180
 """Of a long piece of music more than this adds nothing new."""
+LOW_HZ = 120.0
+"""Rumble below it would decide the level and the trimming."""
 CLIPPED_SHARE = 0.02
 DECODE_SECONDS = 300.0
 BATCH = 48
@@ -104,6 +108,9 @@ def fault(pcm: Pcm) -> str:
 
 
 def pieces_of(pcm: Pcm) -> list[Pcm]:
-    """The usable pieces of a decoded file, in order."""
-    pieces = [trim(piece) for piece in cut(trim(pcm))]
+    """The usable pieces of a decoded file, in order, without what no phone sends."""
+    if len(pcm) < FRAME or fault(pcm) == "clipped":
+        return []
+    heard = to_pcm(shape(to_sound(pcm), low_hz=LOW_HZ))
+    pieces = [trim(piece) for piece in cut(trim(heard))]
     return [piece for piece in pieces if not fault(piece)]

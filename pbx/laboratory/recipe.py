@@ -40,6 +40,10 @@ VOICE_SHARES = {
     "twice": 0.08,
     "shouted": 0.05,
 }
+VOICE_DBFS, LOUD_DBFS, QUIET_DBFS = (-45.0, -10.0), (-26.0, -8.0), (-45.0, -26.0)
+GHOST_DBFS, FAR_DBFS = (-58.0, -10.0), (-55.0, -22.0)
+STYLE_DBFS = {"whisper": QUIET_DBFS, "handsfree": QUIET_DBFS, "shouted": LOUD_DBFS}
+"""Active levels, as the corpus has them."""
 DISTANT_SHARES = {"babble": 0.35, "room": 0.4, "tv": 0.25}
 CRY_SHARE = 0.09
 """Speech that is a cry, scream, sob, laugh or cough made by rule."""
@@ -120,7 +124,7 @@ class _Scene:
     kind: str
     pieces: tuple[Piece, ...]
     active: tuple[int, int]
-    loud: bool = False
+    level_dbfs: tuple[float, float] = (-45.0, -10.0)
 
 
 def make_clips(
@@ -147,9 +151,7 @@ def make_clip(
 ) -> Clip:
     """One clip of a class drawn by the shares above."""
     scene = _MAKERS[_drawn(rng, LABEL_SHARES)](shelf, rng, draw_frames(rng))
-    line = draw_line(rng, loud=scene.loud)
-    if scene.label != "speech":
-        line = replace(line, level_dbfs=float(rng.uniform(-58, -10)))
+    line = replace(draw_line(rng), level_dbfs=float(rng.uniform(*scene.level_dbfs)))
     noise = None
     if line.snr_db is not None:
         noise, scene = _noise(shelf, rng, scene)
@@ -190,8 +192,8 @@ def _speech(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
     if rng.random() < CRY_SHARE:
         kind = _drawn(rng, dict.fromkeys(CRIES, 1.0))
         placed = place(CRIES[kind](rng), frames, None, rng)
-        is_loud = kind == "scream"
-        return _Scene(placed, "speech", kind, (), _active(placed), loud=is_loud)
+        level = LOUD_DBFS if kind == "scream" else VOICE_DBFS
+        return _Scene(placed, "speech", kind, (), _active(placed), level)
     piece = shelf.draw("speech", rng)
     style = _drawn(rng, VOICE_SHARES)
     sound, kind, voices = to_sound(piece.pcm), piece.entry.kind, (piece,)
@@ -207,9 +209,8 @@ def _speech(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
     elif rng.random() < 0.3:
         sound = shifted(sound, float(rng.uniform(0.88, 1.12)))
     placed = place(sound, frames, None, rng)
-    return _Scene(
-        placed, "speech", kind, voices, _active(placed), loud=style == "shouted"
-    )
+    level = STYLE_DBFS.get(style, VOICE_DBFS)
+    return _Scene(placed, "speech", kind, voices, _active(placed), level)
 
 
 def _active(sound: Sound) -> tuple[int, int]:
@@ -223,14 +224,15 @@ def _ghost(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
     if rng.random() < RULE_SHARE:
         kind = _drawn(rng, {**dict.fromkeys(_RULED, 1.0), "digital_silence": 0.3})
         sound = SYNTHETIC[kind](frames * FRAME, rng)
-        return _Scene(sound, "ghost", kind, (), (0, frames))
+        return _Scene(sound, "ghost", kind, (), (0, frames), GHOST_DBFS)
     piece = shelf.draw("ghost", rng)
     sound = fill([to_sound(piece.pcm)], frames, rng)
     if rng.random() < 0.3:
         speed = float(rng.uniform(0.8, 1.25))
         longer = fill([to_sound(piece.pcm)], int(frames * speed) + 2, rng)
         sound = shifted(longer, speed)[: frames * FRAME]
-    return _Scene(sound, "ghost", piece.entry.kind, (piece,), (0, frames))
+    kind = piece.entry.kind
+    return _Scene(sound, "ghost", kind, (piece,), (0, frames), GHOST_DBFS)
 
 
 def _distant(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
@@ -241,28 +243,28 @@ def _distant(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
             shelf.draw("speech", rng, "utterance") for _ in range(rng.integers(3, 9))
         )
         sound = babble([to_sound(piece.pcm) for piece in voices], room, rng)
-        return _Scene(
-            far_away(sound, rng)[:room], "distant", "babble_mix", voices, (0, frames)
-        )
+        far = far_away(sound, rng)[:room]
+        return _Scene(far, "distant", "babble_mix", voices, (0, frames), FAR_DBFS)
     is_recorded = "distant" in shelf and rng.random() < 0.4
     label = "distant" if is_recorded else "speech"
     voice = shelf.draw(label, rng, "" if label == "distant" else "utterance")
     sound = fill([to_sound(voice.pcm)], frames, rng)
     if style == "room":
         far = far_away(sound, rng)[:room]
-        return _Scene(far, "distant", "announcement", (voice,), (0, frames))
+        kind = "announcement"
+        return _Scene(far, "distant", kind, (voice,), (0, frames), FAR_DBFS)
     music = shelf.draw("ghost", rng, "music")
     behind = fill([to_sound(music.pcm)], frames, rng)
     behind = at_level(behind, float(rng.uniform(-40, -22)))
     mixed = at_level(sound, -26) + (behind if rng.random() < 0.6 else 0)
     far = far_away(mixed, rng)[:room]
-    return _Scene(far, "distant", "tv_speech", (voice, music), (0, frames))
+    return _Scene(far, "distant", "tv_speech", (voice, music), (0, frames), FAR_DBFS)
 
 
 def _ambiguous(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
     del shelf
     sound = SYNTHETIC["bump"](frames * FRAME, rng)
-    return _Scene(sound, "ambiguous", "bump", (), (0, frames))
+    return _Scene(sound, "ambiguous", "bump", (), (0, frames), GHOST_DBFS)
 
 
 _MAKERS: dict[str, Callable[[Shelf, np.random.Generator, int], _Scene]] = {

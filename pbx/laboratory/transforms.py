@@ -33,7 +33,8 @@ def to_pcm(sound: Sound) -> NDArray[np.int16]:
 def frame_power(sound: Sound) -> Sound:
     """Mean power of each whole 20 ms."""
     whole = sound[: len(sound) // FRAME * FRAME].reshape(-1, FRAME)
-    return np.einsum("ij,ij->i", whole, whole) / FRAME
+    power: Sound = np.einsum("ij,ij->i", whole, whole) / FRAME
+    return power
 
 
 def active_dbfs(sound: Sound) -> float:
