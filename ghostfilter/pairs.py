@@ -46,8 +46,8 @@ PARTS = 2
 FIT_SHARE = 0.94
 """Of a half's energy, in the plane. A tone 2 Hz off leaves 0.92."""
 LOWEST_DBFS = -55.0
-HALVES = 11
-"""0.88 s of tone are a network's: nearly all of one ring, or four busy tones."""
+HALVES = 9
+"""0.72 s of tone are a network's: one ring with a lost packet, or four busy tones."""
 STEADINESS = 0.98
 """Of the phase from half to half: 0.4 Hz of wandering. Networks have 0.999 and more,
 AMR at 4.75 kbit/s included; no hummed or whistled note comes near."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ghostfilter.spectra import BINS, HZ_PER_BIN, Floats
 
 _LOWEST_BIN = 3
 """Below 90 Hz telephony carries nothing but hum."""
-_AROUND = np.arange(-2, 3)
+_LINE = np.arange(5)
+_BOTH = np.array([[0], [1]])
 _TINY = np.float32(1e-12)
 
 
@@ -34,26 +34,20 @@ def two_lines(power: Floats) -> Lines:
     rest = power.copy()
     rest[:, :_LOWEST_BIN] = 0.0
     whole = np.add.reduce(rest, 1) + _TINY
-    first, first_parts = _take_strongest(rest)
-    second, second_parts = _take_strongest(rest)
-    lower_first = first < second
-    middle = np.array((np.minimum(first, second), np.maximum(first, second)))
-    parts = np.where(lower_first[:, None], (first_parts, second_parts), _TINY)
-    parts += np.where(lower_first[:, None], _TINY, (second_parts, first_parts))
-    size = np.sqrt(parts[:, :, 1:4]) + _TINY
-    below, centre, above = size[:, :, 0], size[:, :, 1], size[:, :, 2]
-    ratio = np.maximum(below, above) / centre
-    offset = np.copysign((2.0 * ratio - 1.0) / (1.0 + ratio), above - below)
-    hertz = (middle + offset) * HZ_PER_BIN
-    share = np.add.reduce(parts, 2) / whole
-    return Lines(hertz.T.astype(np.float32), share.T)
-
-
-def _take_strongest(rest: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Middle bin and five powers of each strongest line; taken out of `rest`."""
+    frames = np.arange(len(rest))
+    begin = np.empty((2, len(rest)), np.intp)
+    parts = np.empty((2, len(rest), _LINE.size), np.float32)
     flat = rest.reshape(-1)
-    middle = rest[:, 2 : BINS - 2].argmax(1) + 2
-    places = (middle + np.arange(len(rest)) * BINS)[:, None] + _AROUND
-    parts = flat.take(places)
-    flat[places] = 0.0
-    return middle, parts
+    for line in (0, 1):
+        begin[line] = rest[:, 2 : BINS - 2].argmax(1)
+        places = (begin[line] + frames * BINS)[:, None] + _LINE
+        flat.take(places, out=parts[line], mode="clip")
+        flat[places] = 0.0
+    parts = parts[(begin[0] > begin[1]) ^ _BOTH, frames]
+    begin.sort(0)
+    size = np.sqrt(parts[:, :, 1:4])
+    below, above = size[:, :, 0], size[:, :, 2]
+    ratio = np.maximum(below, above) / (size[:, :, 1] + _TINY)
+    offset = np.copysign(2.0 - 3.0 / (1.0 + ratio), above - below)
+    hertz = (begin + (offset + 2.0)) * HZ_PER_BIN
+    return Lines(hertz.T, (np.add.reduce(parts, 2) / whole).T)

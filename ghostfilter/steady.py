@@ -42,10 +42,11 @@ class Steady:
     def push(self, block: Block, lines: Lines | None) -> None:
         """Hear eight frames; no lines: they are no tones."""
         levels = block.dbfs.tolist()
-        if lines is None:
-            tones: list[float | None] = [None] * len(levels)
-        else:
-            tones = _tones(lines, levels)
+        if lines is None and not self._run:
+            self._between = max(self._between, self._last_dbfs, *levels[:-1])
+            self._last_dbfs = levels[-1]
+            return
+        tones = [None] * len(levels) if lines is None else _tones(lines, levels)
         for number, (tone, dbfs) in enumerate(zip(tones, levels, strict=True)):
             if self._run and not self._continues(tone):
                 self._end()

@@ -28,6 +28,8 @@ EXPLAINED_SHARE = 0.9
 _LOWEST_TONE_HERTZ = 330.0
 _ALIKE_DB = 2.5
 _ALIKE_HERTZ = 10.0
+_FAX_ALIKE_HERTZ = 3.0
+"""A whistle on 1100 or 2100 Hz bends more from frame to frame."""
 _FAX_TONES = ((1100.0, 40.0), (2100.0, 20.0))
 _FLOOR_DBFS = -70.0
 """Taken for the floor of lines that are more silent than that."""
@@ -121,10 +123,11 @@ class Tones:
         return two_lines(block.power)
 
     def _explain(self, block: Block, lines: Lines) -> None:
-        steady = _explained(block, lines)
+        steady = _explained(block, lines, _ALIKE_HERTZ)
         if steady.any():
-            self._machine = self._machine | (steady & _is_fax_tone(lines))
             self._explains = self._explains | steady
+            fax = _explained(block, lines, _FAX_ALIKE_HERTZ) & _is_fax_tone(lines)
+            self._machine = self._machine | fax
 
     def _read(self, block: Block) -> Heard | None:
         """TTY, the first time that text is certain."""
@@ -209,7 +212,7 @@ def _together(of_kind: list[Heard]) -> Heard:
     )
 
 
-def _explained(block: Block, lines: Lines) -> NDArray[np.bool_]:
+def _explained(block: Block, lines: Lines, alike_hertz: float) -> NDArray[np.bool_]:
     pure = np.add.reduce(lines.share, 1) >= EXPLAINED_SHARE
     strongest = np.where(
         lines.share[:, 0] >= lines.share[:, 1], lines.hertz[:, 0], lines.hertz[:, 1]
@@ -217,8 +220,8 @@ def _explained(block: Block, lines: Lines) -> NDArray[np.bool_]:
     pure &= strongest >= _LOWEST_TONE_HERTZ
     if not pure.any():
         return _NOTHING
-    alike = np.abs(np.diff(strongest)) <= _ALIKE_HERTZ
-    alike |= np.abs(np.diff(lines.hertz[:, 0])) <= _ALIKE_HERTZ
+    alike = np.abs(np.diff(strongest)) <= alike_hertz
+    alike |= np.abs(np.diff(lines.hertz[:, 0])) <= alike_hertz
     alike &= np.abs(np.diff(block.dbfs)) <= _ALIKE_DB
     alike &= pure[1:] & pure[:-1]
     explained = np.zeros(BLOCK_FRAMES, np.bool_)

@@ -193,7 +193,7 @@ def test_what_is_neither_explained_nor_a_machine() -> None:
 
 
 def test_fax_tones_and_data_are_a_machine_and_keys_are_not() -> None:
-    assert np.mean(_shares(blocks(tone((2100,), 1.6)), machine=True)) == 1.0
+    assert np.mean(_shares(blocks(tone((2100,), 1.6)), machine=True)) >= 0.98
     data = _shares(blocks(v21(3.2, 1850, 1650)), machine=True)
     assert data[-3:] == [1.0] * 3
     assert max(_shares(blocks(key("5", 1.6)), machine=True)) == 0.0
