@@ -187,6 +187,7 @@ def _page_lines(page: dict[str, Any]) -> Iterator[str]:
     told = ", ".join(f"{count} {stage}" for stage, count in stages.items())
     kinds = f"  ({told})" if told else ""
     yield f"\n[bold]Calls now[/bold]  {len(page['calls'])}{kinds}"
+    yield from _filter_lines(page.get("filter"))
     yield "\n[bold]Queues[/bold]"
     for queue in page["queues"]:
         longest = queue["longest_wait_seconds"]
@@ -202,6 +203,22 @@ def _page_lines(page: dict[str, Any]) -> Iterator[str]:
             f"  {operator['number']:<6} {operator['name']:<20} {operator['state']:<15} "
             f"{', '.join(operator['queues'])}"
         )
+
+
+def _filter_lines(told: dict[str, Any] | None) -> Iterator[str]:
+    if told is None:
+        return  # a control room of an older version
+    verdicts = sorted(told["verdicts_last_hour"].items(), key=lambda v: -v[1])
+    reviews = told["drops_by_review"]
+    yield "\n[bold]Filter, last hour[/bold]"
+    yield f"  released {told['released_last_hour']}" + "".join(
+        f", {verdict} {count}" for verdict, count in verdicts
+    )
+    yield (
+        f"  drops to review {reviews.get('unreviewed', 0)}; "
+        f"marked as people {reviews.get('was-a-person', 0)}, as nobody "
+        f"{reviews.get('nobody', 0)}, unsure {reviews.get('unsure', 0)}"
+    )
 
 
 def _alarm_lines(alarms: list[dict[str, str]]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pbx.ami import Member
 from pbx.control.room import Mood, Room, ladder, mood
 from pbx.model.city import City
+from pbx.model.trend import Fall
 from pbx.status import Status
 
 REMEMBERED_SECONDS = 600.0
@@ -40,12 +41,17 @@ class Pulse:
     dropped: int = 0
     rescued_at: float | None = None
     rescued: int = 0
+    people_dropped: Sequence[str] = ()
+    """Drops a reviewer marked as people, not acknowledged yet."""
+    fall: Fall | None = None
+    """Of the genuine calls."""
 
 
 def conditions(room: Room, city: City, pulse: Pulse) -> Iterator[Condition]:
     """Everything that stands against us at this moment."""
     yield from _link(room, pulse)
     yield from _witness(pulse)
+    yield from _filter(pulse)
     if room.is_linked:
         yield from _operators(room, city)
         yield from _stuck_queues(room, city, pulse)
@@ -93,6 +99,28 @@ def _witness(pulse: Pulse) -> Iterator[Condition]:
             "witness-dropped",
             f"{pulse.dropped} notes about calls were given up, memory being full; a "
             "call lost by the journal in this time may have no record",
+            0,
+        )
+
+
+def _filter(pulse: Pulse) -> Iterator[Condition]:
+    if pulse.people_dropped:
+        first = pulse.people_dropped[0]
+        yield Condition(
+            "person-released",
+            f"the filter dropped a person, as a reviewer heard: {first}, and perhaps "
+            "others (`gerbang ghostfilter review --only was-a-person`). Call back, see "
+            "why, then acknowledge it: the review page, or `--acknowledge`",
+            0,
+        )
+    if pulse.fall is not None:
+        fall = pulse.fall
+        yield Condition(
+            "genuine-calls-fell",
+            f"genuine calls fell to {fall.per_week:.0f} a week over {fall.days} days, "
+            f"from {fall.per_week_before:.0f} in the {fall.days_before} days before "
+            f"(chance {fall.chance:.2g}). What changed: prompts, thresholds, the "
+            "carrier? `gerbang ghostfilter figures`",
             0,
         )
 

@@ -1,4 +1,4 @@
-"""The status page: `/healthz`, `/status` (JSON) and `/metrics`, on loopback."""
+"""The pages: `/healthz`, `/status` (JSON), `/metrics`, `/review`; on loopback."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from pbx.control.picture import Figures, Moment, describe
+from pbx.control.review_page import ReviewPage
 
 Processes = Callable[[], Iterable[dict[str, Any]]]
 """Gives each process's last word (`pbx.status.read_all`)."""
 
 
-def build(look: Callable[[], Moment], processes: Processes) -> web.Application:
+def build(
+    look: Callable[[], Moment], processes: Processes, review: ReviewPage | None = None
+) -> web.Application:
     """The application; `look` takes the picture of now.
 
     An error in one request is aiohttp's: logged, answered 500, the rest goes on.
@@ -41,6 +44,8 @@ def build(look: Callable[[], Moment], processes: Processes) -> web.Application:
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/status", status)
     app.router.add_get("/metrics", metrics)
+    if review is not None:
+        review.add_to(app)
     return app
 
 

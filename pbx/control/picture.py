@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from prometheus_client.registry import Collector
 
 from pbx.control.room import Mood, Room, mood, stage_of
 from pbx.model.city import City, Queue
+from pbx.model.review import Review
+from pbx.records.reviews import FilterPicture
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -31,6 +33,7 @@ class Moment:
     gauges: dict[str, float]
     """Levels now: witness_unstored, …"""
     alarms: dict[str, dict[str, str]]
+    filter: FilterPicture = field(default_factory=FilterPicture)
 
 
 def describe(moment: Moment) -> dict[str, Any]:
@@ -58,6 +61,12 @@ def describe(moment: Moment) -> dict[str, Any]:
         ],
         "queues": [_queue(moment, queue) for queue in city.queues],
         "operators": _operators(moment),
+        "filter": {
+            "released_last_hour": moment.filter.released,
+            "verdicts_last_hour": dict(moment.filter.verdicts),
+            "drops_by_review": dict(moment.filter.reviews),
+            "people_dropped": list(moment.filter.people_dropped),
+        },
         "counters": moment.counters,
         "gauges": moment.gauges,
     }
@@ -129,6 +138,7 @@ def figures(moment: Moment) -> Iterator[Metric]:
         calls.add_metric([stage], count)
     yield calls
     yield from _queue_figures(moment)
+    yield from _filter_figures(moment.filter)
     alarms = GaugeMetricFamily("gerbang_alarm", "Standing alarms", labels=["alarm"])
     for name in moment.alarms:
         alarms.add_metric([name], 1)
@@ -139,6 +149,29 @@ def figures(moment: Moment) -> Iterator[Metric]:
         yield CounterMetricFamily(
             f"gerbang_{name}", name.replace("_", " "), value=count
         )
+
+
+def _filter_figures(filter_: FilterPicture) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "gerbang_filter_released_last_hour",
+        "Callers the filter dropped within the last hour",
+        value=filter_.released,
+    )
+    verdicts = GaugeMetricFamily(
+        "gerbang_filter_verdicts_last_hour",
+        "Verdicts within the last hour",
+        labels=["ruling", "reason"],
+    )
+    for name, count in filter_.verdicts.items():
+        ruling, _, reason = name.partition("/")
+        verdicts.add_metric([ruling, reason], count)
+    yield verdicts
+    marks = GaugeMetricFamily(
+        "gerbang_filter_drops", "Drops on the review list, by mark", labels=["review"]
+    )
+    for review in Review:
+        marks.add_metric([review.value], filter_.reviews.get(review.value, 0))
+    yield marks
 
 
 def _queue_figures(moment: Moment) -> Iterator[Metric]:

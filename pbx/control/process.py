@@ -20,8 +20,10 @@ from pbx import heartbeat
 from pbx.ami import ManagerError, ManagerEvent, ManagerLink, Timing
 from pbx.control.active import ActiveCity
 from pbx.control.alarms import Board, Pulse, conditions
+from pbx.control.archive import Archive
 from pbx.control.page import build, serve
 from pbx.control.picture import Moment
+from pbx.control.review_page import ReviewPage
 from pbx.control.room import Room
 from pbx.control.store import LazyStore
 from pbx.control.watch import Watch, worker_lives
@@ -59,6 +61,7 @@ class Control:
     link: ManagerLink = field(init=False)
     witness: Witness = field(init=False)
     watch: Watch = field(init=False)
+    archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
         """Wire the parts; raises ValueError or OSError where there is no city."""
@@ -68,6 +71,10 @@ class Control:
         self.link = ManagerLink(self.active.login, timing=self.timing)
         self.witness = Witness({trunk.name for trunk in self.active.read().trunks})
         self.watch = Watch(worker_lives(self.settings.run))
+        database = self.settings.database_url
+        self.archive = Archive(
+            self.settings.kept, database, self.active.read, self.status
+        )
         self.link.subscribe(self._fold)
         self.link.subscribe(self.witness.handle)
 
@@ -80,6 +87,7 @@ class Control:
             "manager-link": self.link.run,
             "witness": lambda: self.witness.write(self.store),
             "watch": self._look_around,
+            "archive": self.archive.run,
             "page": self._serve,
         }
         async with asyncio.TaskGroup() as tasks:
@@ -116,7 +124,12 @@ class Control:
             await asyncio.sleep(RESTART_SECONDS)
 
     async def _serve(self) -> NoReturn:
-        app = build(self.moment, lambda: read_all(self.settings.run))
+        review = ReviewPage(
+            self.archive.engine,
+            self.settings.kept,
+            lambda: self.active.read().city.timezone,
+        )
+        app = build(self.moment, lambda: read_all(self.settings.run), review)
         port = self.active.read().network.status_port
         await serve(app, port)
 
@@ -164,6 +177,8 @@ class Control:
             dropped=self.witness.dropped,
             rescued_at=self.watch.rescued_at,
             rescued=self.watch.rescued,
+            people_dropped=self.archive.picture.people_dropped,
+            fall=self.archive.fall,
         )
 
     def _counters(self) -> dict[str, int]:
@@ -189,6 +204,7 @@ class Control:
             counters=self._counters(),
             gauges={"witness_unstored": float(self.witness.unstored)},
             alarms=self.status.alarms,
+            filter=self.archive.picture,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -61,7 +62,7 @@ async def genuine_per_day(engine: AsyncEngine, now: datetime, zone: str) -> list
 
 
 def per_day(
-    told: list[FieldCall], city: ZoneInfo, first: date, until: date
+    told: Sequence[FieldCall], city: ZoneInfo, first: date, until: date
 ) -> list[int]:
     """Genuine calls of each day from `first` up to the day before `until`."""
     counted = Counter(c.at.astimezone(city).date() for c in told if is_genuine(c))

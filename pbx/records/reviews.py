@@ -22,7 +22,7 @@ class UnknownCallError(Exception):
     def __init__(self, call_id: str) -> None:
         super().__init__(
             f"the call {call_id} is not on the review list; "
-            "`gerbang ghostfilter review list` shows who is"
+            "`gerbang ghostfilter review` shows who is"
         )
 
 

@@ -18,6 +18,8 @@ COMMANDS = (
     "rivals",
     "switch",
     "replay",
+    "review",
+    "figures",
 )
 """Each is a module of this package; the order is the help's."""
 
@@ -29,6 +31,8 @@ decided as it did, and its errors are measured, before a change and after.
 [bold]gerbang ghostfilter evaluate DIR[/bold]    on recorded callers: who is lost?
 [bold]gerbang ghostfilter explain FILE[/bold]    one call: what was heard, and when
 [bold]gerbang ghostfilter replay[/bold]          stored calls, under a changed policy
+[bold]gerbang ghostfilter review[/bold]          who was released: was anybody there?
+[bold]gerbang ghostfilter figures[/bold]         in the field: drops, holdout, trends
 
 Exit status of each: 0 done; 1 it could not be, and why; 2 a mistyped command.
 More: docs/ghostfilter.md
