@@ -33,6 +33,8 @@ class Scripted:
     variables: dict[str, str]
     hangs: bool = False
     asked: list[list[str]] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
+    """What Asterisk answers to the real intake's question who is idle."""
 
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -42,6 +44,8 @@ class Scripted:
             while line := (await reader.readline()).decode().strip():
                 key, _, told[key] = line.partition(": ")
             self.asked.append([told[f"agi_arg_{n}"] for n in range(1, 7)])
+            writer.write(b'GET FULL VARIABLE "${QUEUE_MEMBER(darurat,ready)}"\n')
+            self.idle.append((await reader.readline()).decode())
             for name, value in self.variables.items():
                 writer.write(f'SET VARIABLE {name} "{value}"\n'.encode())
                 await reader.readline()
@@ -96,7 +100,7 @@ async def calls(live: LiveCity, intake: Scripted, numbers: list[str]) -> None:
             lambda: (
                 sum(
                     fact.startswith("RELEASED")
-                or (fact.startswith("QUEUED ") and fact.endswith("&rung=1"))
+                    or (fact.startswith("QUEUED ") and fact.endswith("&rung=1"))
                     for fact in facts(live)
                 )
                 == len(numbers)
@@ -134,6 +138,7 @@ async def test_released_once_and_never_twice_within_ten_minutes(live: LiveCity) 
         ["112", "filter0", "carrier", "0", "60", "0"],
         ["112", "filter0", "carrier", "0", "59", "0"],  # one less, and no phone at all
     ]
+    assert intake.idle == ["200 result=1 (0)\n"] * 2
 
 
 async def test_the_drop_budget_and_the_switch_are_the_last_line(live: LiveCity) -> None:

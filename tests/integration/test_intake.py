@@ -184,29 +184,33 @@ async def test_a_would_be_release_goes_by_lot_budget_and_switch(
     text = settings.city_file.read_text()
     text = text.replace("holdout_percent = 0", "holdout_percent = 100")
     settings.city_file.write_text(text)
-    async with serving(settings) as worker:
-        drawn, spent, older = await asyncio.gather(
-            place_call(worker.agi_port),
-            place_call(worker.agi_port, agi_arg_5="0"),
-            place_call(worker.agi_port, agi_arg_5=None, agi_arg_6=None),
+    shadow = switch_files(settings.asterisk_home)["shadow"]
+    shadow.parent.mkdir(parents=True)
+    async with serving(settings) as worker, asyncio.TaskGroup() as calls:
+        drawn = calls.create_task(place_call(worker.agi_port))
+        spent = calls.create_task(place_call(worker.agi_port, agi_arg_5="0"))
+        older = calls.create_task(
+            place_call(worker.agi_port, agi_arg_5=None, agi_arg_6=None)
         )
-        for result in (drawn, older):
+        await until(lambda: worker.figures.active == 3)
+        shadow.touch()
+        await until(lambda: "filter-shadow" in worker.status.alarms)
+        watched = calls.create_task(place_call(worker.agi_port))
+        await until(lambda: worker.figures.active == 4)
+        shadow.unlink()
+        await until(lambda: "filter-shadow" not in worker.status.alarms)
+        for result in (await drawn, await older):
             verdict = result.fact("VERDICT")
             assert (verdict["verdict"], verdict["reason"]) == ("low-priority", "silent")
             assert verdict["holdout"] == "1"
             assert result.variables["INTAKE_ROUTE"] == "queue"
             assert result.variables["INTAKE_PRIORITY"] == "0"
-        assert spent.fact("VERDICT")["reason"] == "budget"
-        assert "holdout" not in spent.fact("VERDICT")
-        assert spent.variables["INTAKE_ROUTE"] == "queue"
-        shadow = switch_files(settings.asterisk_home)["shadow"]
-        shadow.parent.mkdir(parents=True)
-        shadow.touch()
-        await until(lambda: "filter-shadow" in worker.status.alarms)
-        verdict = (await place_call(worker.agi_port)).fact("VERDICT")
+        verdict = (await spent).fact("VERDICT")
+        assert (verdict["reason"], verdict.get("holdout")) == ("budget", None)
+        assert (await spent).variables["INTAKE_ROUTE"] == "queue"
+        verdict = (await watched).fact("VERDICT")
         assert (verdict["verdict"], verdict["shadow"]) == ("pass", "1")
-        shadow.unlink()
-        await until(lambda: "filter-shadow" not in worker.status.alarms)
+        assert (await watched).variables["INTAKE_PRIORITY"] == "10"
 
 
 async def test_an_idle_operator_takes_what_is_not_clear(
