@@ -131,6 +131,7 @@ def _one(wanted: Wanted, house: House, index: int) -> None:
     sign = result.sign_seconds
     print(f"call {index} of seed {wanted.seed}: {result.behaviour} ({result.kind})")
     print(f"clips: {', '.join(result.clips) or 'none, a made sound'}")
+    print(f"line: {result.line}")
     print(f"first sign of life: {'none' if sign is None else f'{sign:.2f} s'}")
     print(f"{result.ruling} at {result.ended_seconds:.2f} s, {result.reason}")
     print(result.because)

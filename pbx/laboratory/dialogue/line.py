@@ -41,6 +41,19 @@ class Line:
     gap_seconds: float = 0.0
     """No media at all for so long."""
 
+    def told(self) -> str:
+        """In words, for whoever looks at one call."""
+        words = [self.law]
+        if self.codec:
+            words.append(self.codec + (" with DTX" if self.is_dtx else ""))
+        if self.loss:
+            how = "filled" if self.is_concealed else "missing"
+            bursts = f"bursts of {self.burst_frames:g}" if self.burst_frames > 1 else ""
+            words.append(" ".join(filter(None, (f"{self.loss:.1%} {how}", bursts))))
+        if self.gap_from_seconds is not None:
+            words.append(f"gap {self.gap_seconds:.1f} s at {self.gap_from_seconds:.1f}")
+        return ", ".join(words)
+
 
 def missing_codecs() -> str:
     """Why calls from mobile phones cannot be made here; empty: they can."""

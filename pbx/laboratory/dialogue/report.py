@@ -161,7 +161,7 @@ def _lost_lines(run: Run, lost: tuple[Result, ...]) -> list[str]:
     lines += [
         f"- call {r.index}: {r.behaviour}, {r.kind}, sign at "
         f"{'–' if r.sign_seconds is None else f'{r.sign_seconds:.2f} s'}, "
-        f"{r.reason}: {r.because} ({', '.join(r.clips) or 'made'})"
+        f"{r.reason}: {r.because} ({', '.join(r.clips) or 'made'}; {r.line})"
         for r in lost[:MOST_LOST]
     ]
     if len(lost) > MOST_LOST:
@@ -192,6 +192,7 @@ def _lost_data(one: Result) -> dict[str, object]:
         "class": one.kind,
         "label": one.label,
         "clips": list(one.clips),
+        "line": one.line,
         "reason": one.reason.value,
         "because": one.because,
         "sign_seconds": one.sign_seconds,

@@ -34,6 +34,8 @@ class Result:
     kind: str
     label: str
     clips: tuple[str, ...]
+    line: str
+    """What the audio went through."""
     ruling: Ruling
     """Under the strictest policy a city may declare."""
     own_ruling: Ruling
@@ -196,6 +198,7 @@ def _result(index: int, scene: Scene, ended: Ended) -> Result:
         kind=scene.kind,
         label=scene.label,
         clips=scene.clips,
+        line=scene.told(),
         ruling=ended.verdict.ruling,
         own_ruling=ended.own_verdict.ruling,
         reason=ended.verdict.reason,

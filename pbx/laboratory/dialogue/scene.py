@@ -43,6 +43,16 @@ class Scene:
     makes the sound behind it (keys' tones, text telephones on a wire)."""
     echo: Echo | None = None
 
+    def told(self) -> str:
+        """What the call's audio goes through, in words."""
+        if self.echo is None:
+            return self.line.told()
+        coded_by = f" through {self.echo.codec}" if self.echo.codec else ""
+        return (
+            f"{self.line.told()}, our prompt back at {self.echo.db:.0f} dB after "
+            f"{1000 * self.echo.delay_seconds:.0f} ms{coded_by}"
+        )
+
     @property
     def is_person(self) -> bool:
         """Whether somebody is there whom nobody may lose."""

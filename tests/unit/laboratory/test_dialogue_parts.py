@@ -154,6 +154,19 @@ def test_a_mobile_phone_codes_what_was_not_coded_before(
     assert with_line(replace(scene, is_coded=True, echo=None), mobile).echo is None
 
 
+def test_a_line_is_told_in_words() -> None:
+    bad = Line("ulaw", "amr4.75", True, 0.031, 4.0, True, 1.0, 2.0)
+    echo = Echo(0.13, -20.0, sounds.silence(0), "gsmfr")
+    scene = Scene("b", "k", "speech", (), sounds.silence(1), line=bad, echo=echo)
+    assert scene.told() == (
+        "ulaw, amr4.75 with DTX, 3.1% filled bursts of 4, gap 2.0 s at 1.0, our prompt "
+        "back at -20 dB after 130 ms through gsmfr"
+    )
+    assert (
+        replace(scene, line=Line(loss=0.02), echo=None).told() == "alaw, 2.0% missing"
+    )
+
+
 def row(**more: object) -> Row:
     values = {"line": 2, "path": "a.wav", "label": Label.SPEECH, "kind": "k"}
     return Row(**(values | {"group": "g", "codec": "pcma"} | more))  # type: ignore[arg-type]
@@ -274,6 +287,7 @@ def a_result(**more: object) -> Result:
         "kind": "utterance",
         "label": "speech",
         "clips": ("a.wav",),
+        "line": "alaw, gsmfr",
         "ruling": Ruling.PASS,
         "own_ruling": Ruling.PASS,
         "reason": Reason.VOICE,
@@ -312,6 +326,7 @@ def test_figures_name_the_lost_and_count_the_rest() -> None:
     text = as_markdown(run, found)
     assert "**People released: 1 of 3**" in text
     assert "- call 8: speaks once, utterance, sign at 2.00 s, noise: voice" in text
+    assert "(a.wav; alaw, gsmfr)" in text
     data = as_data(run, found)
     assert data["people_released"] == 1
     assert data["pocket_kept_rate"] == 1.0
