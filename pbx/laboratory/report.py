@@ -130,7 +130,7 @@ def _table(name: str, rows: dict[str, Tally]) -> Table:
             str(tally.n),
             f"{tally.pass_rate:.0%}",
             str(tally.low_priority or ""),
-            f"{tally.released} ({tally.release_rate:.0%})",
+            f"{tally.released} ({tally.release_rate:.1%})",
             f"below {tally.released_upper95:.1%}" if label in _OWED else "",
         )
         before = label
