@@ -251,7 +251,7 @@ def knocks(play: Play) -> Scene:
 
 def types(play: Play) -> Scene:
     """A text telephone: a deaf caller."""
-    characters = int(play.dice.integers(4, 16))
+    characters = int(play.dice.integers(6, 20))
     sound = sounds.tty(play.dice, characters, play.between(-32, -12))
     latest = play.met.seconds - sound.size / RATE - 0.2
     at = play.between(0.3, latest)
