@@ -1,163 +1,164 @@
-"""Frames in, signals out: when somebody is near the phone, and what else was heard.
+"""Frames in, what was heard out: one call's ears.
 
-All times are counted in frames of 20 ms. A call's evidence grows frame by frame; the
-signal comes once, the moment there is enough of it.
+Frames are gathered into blocks of eight; each block's spectra go to all who listen: the
+net (near persons, any voice), after our own prompt's echo was taken out, and those who
+know tones, knocks and alarms. A call's evidence only grows; a sound that speaks for a
+person is told once, the moment it is sure.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
-
 import numpy as np
 
-from ghostfilter.evidence import LOWEST_DBFS, Evidence
+from ghostfilter.belief import ANY_VOICE, NEAR, NOBODY, Belief
+from ghostfilter.echo import SURE as ECHO_SURE
+from ghostfilter.echo import Echo
+from ghostfilter.evidence import Evidence
+from ghostfilter.features import Features, mel_power
+from ghostfilter.knocks import Knocks
+from ghostfilter.levels import Levels
+from ghostfilter.loud import Loud
+from ghostfilter.net import Net, Weights, shipped_weights
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.vad import FRAME_BYTES, Vad
+from ghostfilter.spectra import Block, Blocks
+from ghostfilter.tones import Tones
+from ghostfilter.vad import Vad
+from ghostfilter.voices import Stretch
 
-ONSET_FRAMES = 12
-"""Near voice needs this many frames (240 ms) …"""
-ONSET_WINDOW_FRAMES = 20
-"""… within this many (400 ms): a word such as "tolong" has gaps."""
-NEAR_OVER_FLOOR_DB = 6.0
-"""A voice near the phone stands this far above the line's own floor."""
-NEAR_DBFS = -50.0
-"""Nothing quieter than this is a voice near the phone; quietest in the corpus: −41."""
-
-FLOOR_SHARE = 0.2
-"""The floor is the level that this share of all frames stay below."""
-FLOOR_PRIOR_DBFS = -60
-FLOOR_PRIOR_FRAMES = 15
-"""Before much was heard we believe in a quiet line: who speaks at once is heard."""
-FLOOR_RENEWED_FRAMES = 8
-"""The floor moves slowly; it is worked out anew this often (every 160 ms)."""
-
-_BINS = 97
-_FULL_SCALE_ENERGY = 32768.0**2
+ECHO_FRAMES = 25
+"""So much of our prompt must have come back (0.5 s) to be worth a word."""
+ECHOED = 0.5
+"""An echoed frame: this share of it is our prompt …"""
+ECHO_DBFS = -70.0
+"""… and it is no silence."""
+QUIET_DBFS = -48.0
+QUIET_RISE_DB = 6.0
+SILENT_FLOOR_DBFS = -66.0
+"""Below it a line that is quiet is silent; above, its noise is comfort noise or hum."""
 
 
 class Detector:
     """One call's ears. `push` every frame in order; ask for `evidence` at any time."""
 
     __slots__ = (
-        "_bins",
-        "_energy",
-        "_floor",
+        "_belief",
+        "_blocks",
+        "_distant",
+        "_echo",
+        "_echoed",
+        "_features",
         "_frames",
-        "_gap",
-        "_longest",
-        "_loudest",
+        "_knocks",
+        "_levels",
+        "_loud",
         "_near",
-        "_stretch",
-        "_vad",
-        "_voice_from",
-        "_voice_frames",
+        "_net",
+        "_sure",
+        "_told",
+        "_tones",
     )
 
-    def __init__(self, vad: Vad | None = None) -> None:
-        self._vad = vad or Vad()
-        self._near: deque[bool] = deque(maxlen=ONSET_WINDOW_FRAMES)
-        self._bins = [0] * _BINS
-        self._floor = float(FLOOR_PRIOR_DBFS)
+    def __init__(self, weights: Weights | None = None, vad: Vad | None = None) -> None:
+        weights = weights or shipped_weights()
+        self._blocks = Blocks(vad)
+        self._echo = Echo()
+        self._features = Features()
+        self._net = Net(weights)
+        self._belief = Belief(weights)
+        self._sure = weights.sure
+        self._tones, self._knocks, self._loud = Tones(), Knocks(), Loud()
+        self._levels = Levels()
+        self._near, self._distant, self._echoed = Stretch(), Stretch(), Stretch()
         self._frames = 0
-        self._loudest = LOWEST_DBFS
-        self._voice_from: int | None = None
-        self._voice_frames = 0
-        self._energy = 0.0
-        self._stretch = 0
-        self._gap = 0
-        self._longest = 0
+        self._told = False
 
     def prompt_started(self, reference: bytes) -> None:
         """From now on this is sent to the caller: 8 kHz 16-bit, from its beginning."""
+        self._echo.started(reference, self._frames)
 
     def prompt_stopped(self) -> None:
         """Silence is sent again, from now on."""
+        self._echo.stopped(self._frames)
 
     def push(self, frame: bytes) -> Heard | None:
-        """Hear one frame of 20 ms (320 bytes); a sound once, when somebody is near.
+        """Hear one frame of 20 ms (320 bytes).
 
-        Raises ValueError for a frame of another length.
+        Returns a sound that speaks for a person the moment it is sure: a voice once,
+        every key. Raises ValueError for a frame of another length.
         """
-        if len(frame) != FRAME_BYTES:
-            raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
-        level = level_dbfs(frame)
+        block = self._blocks.push(frame)
         self._frames += 1
-        self._bins[int(-level)] += 1
-        if level > self._loudest:
-            self._loudest = level
-        if self._frames % FLOOR_RENEWED_FRAMES == 0:
-            self._floor = self._quantile(prior=FLOOR_PRIOR_FRAMES)
-        near = (
-            self._vad.is_speech(frame)
-            and level >= NEAR_DBFS
-            and level >= self._floor + NEAR_OVER_FLOOR_DB
-        )
-        self._near.append(near)
-        self._follow(level, near=near)
-        if self._voice_from is None and self._near.count(True) >= ONSET_FRAMES:
-            first = self._near.index(True)
-            self._voice_from = self._frames - len(self._near) + first
-            return self._voice(self._voice_from)
-        return None
+        return None if block is None else self._hear(block)
 
     def evidence(self) -> Evidence:
         """Everything heard so far."""
-        floor = self._quantile(prior=0) if self._frames else LOWEST_DBFS
-        belief = 0.0 if self._voice_from is None else 1.0
         return Evidence(
             frames=self._frames,
-            heard=() if self._frames == 0 else (self._clearest(floor),),
-            person=belief,
-            voices=belief,
-            loudest_dbfs=self._loudest,
-            floor_dbfs=floor,
+            heard=tuple(sorted(self._heard(), key=lambda heard: heard.from_frame)),
+            person=self._belief.person,
+            voices=self._belief.voices,
+            loudest_dbfs=self._levels.loudest_dbfs,
+            floor_dbfs=self._levels.floor_dbfs,
         )
 
-    def _clearest(self, floor: float) -> Heard:
-        if self._voice_from is not None:
-            return self._voice(self._voice_from, floor)
-        is_quiet = self._loudest <= max(floor, -66.0) + NEAR_OVER_FLOOR_DB
-        sound = Sound.SILENCE if is_quiet and self._loudest <= -48.0 else Sound.NOISE
-        over = self._loudest - floor
-        return Heard(sound, 0, self._frames, self._loudest, over, 1.0)
+    def _hear(self, block: Block) -> Heard | None:
+        self._levels.push(block.dbfs)
+        sign = self._tones.push(block)
+        machine = self._tones.machine()
+        sign = self._knocks.push(block) or sign
+        sign = self._loud.push(block, machine) or sign
+        voice = self._listen(block, machine)
+        return sign or voice
 
-    def _voice(self, from_frame: int, floor: float | None = None) -> Heard:
-        level = _dbfs(self._energy / self._voice_frames)
-        over = level - (self._floor if floor is None else floor)
-        return Heard(Sound.NEAR_VOICE, from_frame, self._longest, level, over, 1.0)
+    def _listen(self, block: Block, machine: np.ndarray) -> Heard | None:
+        """What the net thinks of the block, our own prompt and machines left out."""
+        bands = self._echo.without(mel_power(block.power), block.first_frame)
+        explained = self._echo.explained
+        features = self._features.of(block, bands, explained, self._echo.correlation)
+        logits = self._net.push(features)
+        logits[machine] = NOBODY
+        smooth = self._belief.push(logits)
+        pitch = (block.dbfs, self._features.harmonicity, self._features.hertz)
+        near = smooth[:, NEAR] >= self._sure[NEAR]
+        self._near.push(block.first_frame, near, *pitch)
+        any_voice = smooth[:, ANY_VOICE] >= self._sure[ANY_VOICE]
+        self._distant.push(block.first_frame, any_voice & ~near, *pitch)
+        if self._echo.correlation >= ECHO_SURE:
+            echoed = (explained >= ECHOED) & (block.dbfs > ECHO_DBFS)
+            self._echoed.push(block.first_frame, echoed, *pitch)
+        if self._told or self._near.first is None:
+            return None
+        self._told = True
+        return self._voice()
 
-    def _follow(self, level: float, *, near: bool) -> None:
-        """Keep the longest stretch of near voice and its level."""
-        if near:
-            self._gap = 0
-            self._stretch += 1
-            self._voice_frames += 1
-            self._energy += 10.0 ** (level / 10.0) * _FULL_SCALE_ENERGY
-            self._longest = max(self._longest, self._stretch)
-        elif self._stretch:
-            self._gap += 1
-            if self._gap >= ONSET_WINDOW_FRAMES - ONSET_FRAMES:
-                self._stretch = 0
+    def _voice(self) -> Heard | None:
+        return self._near.heard(
+            self._near.manner, self._levels.floor_dbfs, self._belief.person
+        )
 
-    def _quantile(self, *, prior: int) -> float:
-        """The level below which the quietest share of the frames lies."""
-        wanted = FLOOR_SHARE * (self._frames + prior)
-        below = _BINS
-        seen = 0
-        while seen < wanted:
-            below -= 1
-            seen += self._bins[below] + (prior if below == -FLOOR_PRIOR_DBFS else 0)
-        return -float(below)
+    def _heard(self) -> list[Heard]:
+        floor = self._levels.floor_dbfs
+        voice = self._voice() or self._distant.heard(
+            Sound.DISTANT_VOICE, floor, self._belief.voices
+        )
+        echo = None
+        if self._echoed.frames >= ECHO_FRAMES:
+            echo = self._echoed.heard(Sound.ECHO, floor, self._echo.correlation)
+        heard = [*self._tones.heard(), *self._knocks.heard(), *self._loud.heard()]
+        heard += [sound for sound in (voice, echo) if sound is not None]
+        if not heard and self._frames:
+            heard.append(self._background())
+        return heard
 
-
-def level_dbfs(frame: bytes) -> float:
-    """RMS level of a frame in dB below full scale, at least −96 (digital silence)."""
-    samples = np.frombuffer(frame, np.int16).astype(np.float32)
-    return _dbfs(float(samples @ samples) / samples.size)
-
-
-def _dbfs(mean_square: float) -> float:
-    if mean_square <= 0.3:
-        return LOWEST_DBFS
-    return 10.0 * math.log10(mean_square / _FULL_SCALE_ENERGY)
+    def _background(self) -> Heard:
+        """The line itself, where nothing else was heard."""
+        floor, loudest = self._levels.floor_dbfs, self._levels.loudest_dbfs
+        steady = max(floor, SILENT_FLOOR_DBFS) + QUIET_RISE_DB
+        if loudest > QUIET_DBFS or loudest > steady:
+            sound = Sound.NOISE
+        elif floor > SILENT_FLOOR_DBFS:
+            sound = Sound.COMFORT_NOISE
+        else:
+            sound = Sound.SILENCE
+        sure = 1.0 - self._belief.person
+        return Heard(sound, 0, self._frames, loudest, loudest - floor, sure)

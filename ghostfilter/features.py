@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostfilter.spectra import BINS, BLOCK_FRAMES, HZ_PER_BIN, Block, Floats
+from ghostfilter.spectra import BINS, BLOCK_FRAMES, HZ_PER_BIN, WINDOW, Block, Floats
 
 BANDS = 24
 LOWEST_HZ = 100.0
@@ -49,6 +49,14 @@ _ANGLES = 2.0 * np.pi * np.arange(BINS)[:, None] * LAGS / (2 * (BINS - 1))
 _COSINES = (2.0 * np.cos(_ANGLES)).astype(np.float32)
 _COSINES[0] *= 0.5
 _COSINES[-1] *= 0.5
+_PITCH = (8000.0 / LAGS).astype(np.float32)
+_HANN = np.hanning(WINDOW + 1)[:-1]
+_UNTAPERED = np.array(
+    [_HANN @ _HANN / (_HANN[lag:] @ _HANN[:-lag]) for lag in LAGS], np.float32
+)
+"""Makes long periods as strong as short ones in spite of the window."""
+_NEARLY = np.float32(0.93)
+"""The shortest period about as strong as the strongest is the pitch's."""
 _COSINES[:2] = 0.0  # mains hum and the offset of a cheap sound card are no voice
 
 
@@ -60,9 +68,13 @@ def mel_power(power: Floats) -> Floats:
 class Features:
     """One call's features; remembers the floor of each band."""
 
-    __slots__ = ("_at", "_lowest")
+    __slots__ = ("_at", "_lowest", "harmonicity", "hertz")
 
     def __init__(self) -> None:
+        self.harmonicity = np.zeros(BLOCK_FRAMES, np.float32)
+        """(8,) of the last block: 0 noise … 1 a voiced sound."""
+        self.hertz = np.zeros(BLOCK_FRAMES, np.float32)
+        """(8,) its pitch, where it is harmonic."""
         self._lowest = np.full((FLOOR_BLOCKS, BANDS), np.inf, np.float32)
         self._at = 0
 
@@ -87,7 +99,11 @@ class Features:
         whole = block.power[:, 2:].sum(axis=1) * 2.0 + 1e-7
         out[:, -6] = explained
         out[:, -5] = correlation
-        out[:, -4] = period.max(axis=1) / whole
+        self.harmonicity = period.max(axis=1) / whole
+        period *= _UNTAPERED
+        nearly = period >= _NEARLY * period.max(axis=1, keepdims=True)
+        self.hertz = _PITCH[nearly.argmax(axis=1)]
+        out[:, -4] = self.harmonicity
         out[:, -3] = block.is_speech
         out[:, -2] = block.dbfs * 0.05 + 2.0
         out[:, -1] = out[:, :8].mean(axis=1) - out[:, 16:BANDS].mean(axis=1)

@@ -1,0 +1,68 @@
+"""Where in the call somebody was heard, and in what manner."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostfilter.belief import SMOOTHED_FRAMES
+from ghostfilter.signals import Heard, Sound
+from ghostfilter.spectra import Floats
+
+WHISPERED = 0.35
+"""Mean harmonicity below which a near voice is a whisper."""
+CRIED_HZ = 330.0
+CRIED_SHARE = 0.6
+"""A cry: harmonic, and most of it higher than speech (infants: 350…550 Hz)."""
+
+
+class Stretch:
+    """All frames of one kind in a call: where they began, how many, how loud."""
+
+    __slots__ = ("_energy", "_harmonic", "_high", "first", "frames")
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.frames = 0
+        self._energy = 0.0
+        self._harmonic = 0.0
+        self._high = 0
+
+    def push(
+        self,
+        first_frame: int,
+        held: NDArray[np.bool_],
+        dbfs: Floats,
+        harmonicity: Floats,
+        hertz: Floats,
+    ) -> None:
+        """Add the frames of a block that are `held` to be of this kind."""
+        count = int(np.count_nonzero(held))
+        if not count:
+            return
+        if self.first is None:
+            onset = first_frame + int(held.argmax()) - SMOOTHED_FRAMES
+            self.first = max(0, onset + 1)
+        self.frames += count
+        self._energy += float((10.0 ** (dbfs[held] / 10.0)).sum())
+        self._harmonic += float(harmonicity[held].sum())
+        self._high += int(np.count_nonzero(hertz[held] >= CRIED_HZ))
+
+    def heard(self, sound: Sound, floor_dbfs: float, confidence: float) -> Heard | None:
+        """The stretch in words; None if there was none."""
+        if self.first is None:
+            return None
+        level = 10.0 * math.log10(self._energy / self.frames + 1e-10)
+        over = level - floor_dbfs
+        return Heard(sound, self.first, self.frames, level, over, confidence)
+
+    @property
+    def manner(self) -> Sound:
+        """NEAR_VOICE, or WHISPER or CRY for those that sound like it."""
+        if self._harmonic < WHISPERED * self.frames:
+            return Sound.WHISPER
+        if self._high >= CRIED_SHARE * self.frames:
+            return Sound.CRY
+        return Sound.NEAR_VOICE
