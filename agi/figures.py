@@ -24,6 +24,8 @@ class Figures:
     turned_away: int = 0
     """Connections that never said who they are."""
     refused_full: int = 0
+    releases_left: int | None = None
+    """Of this hour's drop budget, as the last call that came here was told."""
 
     def begin(self) -> None:
         """A call began."""
@@ -48,4 +50,5 @@ class Figures:
             "audio_violations": self.audio_violations,
             "turned_away": self.turned_away,
             "refused_full": self.refused_full,
+            "releases_left": self.releases_left,
         }

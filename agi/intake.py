@@ -144,6 +144,7 @@ class _Call:
 
     async def run(self, request: Request) -> None:
         invitation = read_invitation(request)
+        self._intake._figures.releases_left = invitation.releases_left
         _log.info(
             "call taken number=%s caller=%s trunk=%s flow=%s repeat=%d",
             invitation.number,

@@ -190,6 +190,7 @@ class Worker:
         else:
             self.status.clear_alarm("prompt-missing")
         self._watch_switch()
+        self._watch_budget()
         self._watch_shelf()
         self.status.write()
 
@@ -200,6 +201,18 @@ class Worker:
                 self.status.raise_alarm(f"filter-{mode}", sentence)
             else:
                 self.status.clear_alarm(f"filter-{mode}")
+
+    def _watch_budget(self) -> None:
+        left = self.figures.releases_left
+        if left is None or left > 0:
+            self.status.clear_alarm("drop-budget")
+            return
+        self.status.raise_alarm(
+            "drop-budget",
+            "As many callers were released within this clock hour as the city allows; "
+            "nobody more is, and ghosts ring phones at low priority. Is it a flood of "
+            "ghosts or a filter gone wrong? Listen: `gerbang ghostfilter review`",
+        )
 
     def _watch_shelf(self) -> None:
         trouble = self._shelf.trouble

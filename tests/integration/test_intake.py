@@ -193,11 +193,14 @@ async def test_a_would_be_release_goes_by_lot_budget_and_switch(
             place_call(worker.agi_port, agi_arg_5=None, agi_arg_6=None)
         )
         await until(lambda: worker.figures.active == 3)
+        worker.figures.releases_left = 0  # as if that caller had come last
+        await until(lambda: "drop-budget" in worker.status.alarms)
         shadow.touch()
         await until(lambda: "filter-shadow" in worker.status.alarms)
         watched = calls.create_task(place_call(worker.agi_port))
         await until(lambda: worker.figures.active == 4)
         shadow.unlink()
+        await until(lambda: "drop-budget" not in worker.status.alarms)
         await until(lambda: "filter-shadow" not in worker.status.alarms)
         for result in (await drawn, await older):
             verdict = result.fact("VERDICT")
