@@ -45,7 +45,7 @@ def at_most(k: int, n: int, p: float) -> float:
         return 0.0
     if k >= n:
         return 1.0
-    if p <= 0:
+    if 1 - p >= 1:  # 0, or so little that a double cannot tell
         return 1.0
     if p >= 1:
         return 0.0

@@ -114,6 +114,13 @@ def test_a_full_disk_leaves_room_for_the_records(
     assert list(tmp_path.rglob("*.*")) == []
 
 
+def test_nothing_half_written_stays(tmp_path: Path) -> None:
+    (tmp_path / "2026-11-21" / f"{CALL.call_id}.wav").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        write(tmp_path, CALL)
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
 def test_what_could_not_be_written_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,9 +39,23 @@ PAGE: dict[str, Any] = {
             "operators": {},
         },
     ],
+    "filter": {
+        "released_last_hour": 3,
+        "verdicts_last_hour": {"pass/key": 4, "release/silent": 3},
+        "drops_by_review": {"unreviewed": 12, "was-a-person": 1},
+    },
     "operators": [
         {"number": "101", "name": "Operator 1", "state": "free", "queues": ["darurat"]}
     ],
+}
+
+
+LIVING = {
+    "process": "control",
+    "pid": os.getpid(),
+    "written_at": (NOW + timedelta(days=1)).isoformat(),
+    "figures": {},
+    "alarms": {},
 }
 
 
@@ -147,6 +161,15 @@ def test_all_is_well(state: Path) -> None:
     assert "0 waiting; operators: none" in output
     assert "101    Operator 1           free            darurat" in output
     assert "No alarms." in output
+
+
+def test_the_filter_s_last_hour(page: dict[str, Any]) -> None:
+    told = list(status.lines(status.Overview([LIVING], page), NOW))
+    assert "  released 3, pass/key 4, release/silent 3" in told
+    assert "  drops to review 12; marked as people 1, as nobody 0, unsure 0" in told
+    del page["filter"]
+    older = list(status.lines(status.Overview([LIVING], page), NOW))
+    assert not [line for line in older if "Filter" in line]
 
 
 def test_alarms_with_what_to_do(state: Path, page: dict[str, Any]) -> None:

@@ -56,6 +56,12 @@ def test_tails_agree_with_scipy(n: int, p: float, data: st.DataObject) -> None:
     )
 
 
+def test_chances_too_small_for_a_double() -> None:
+    assert at_most(0, 1, 5e-324) == 1
+    assert at_least(1, 1, 5e-324) == 0
+    assert at_most(3, 4, 1.0) == 0
+
+
 @pytest.mark.parametrize(("k", "n", "level"), [(-1, 5, 0.95), (6, 5, 0.95), (1, 5, 1)])
 def test_refuses_what_is_no_share(k: int, n: int, level: float) -> None:
     with pytest.raises(ValueError, match="no share|level"):
