@@ -53,6 +53,18 @@ PACKAGES = (
     Package("linphone-cli", "linphonecsh", "a second softphone", tests_only=True),
     Package("sip-tester", "sipp", "races and malformed SIP", tests_only=True),
     Package(
+        "libopencore-amrnb0",
+        "/usr/lib/*/libopencore-amrnb.so.0",
+        "mobile phones' codec, for clips to train and test with",
+        tests_only=True,
+    ),
+    Package(
+        "libgsm1",
+        "/usr/lib/*/libgsm.so.1",
+        "the older mobile phones' codec",
+        tests_only=True,
+    ),
+    Package(
         "postgresql",
         "/usr/lib/postgresql/*/bin/postgres",
         "the production record store, a private instance per test",

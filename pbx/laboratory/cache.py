@@ -7,7 +7,6 @@ import csv
 import functools
 import hashlib
 import os
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -174,12 +173,11 @@ def make_voice(voice: Voice, texts: Sequence[str], folder: Path) -> list[Entry]:
         return read_manifest(part)
     made: list[Made] = []
     with tempfile.TemporaryDirectory(prefix="gerbang-spoken-") as scratch:
-        sayings = speak(voice, texts, Path(scratch))
-        sounds = decode([one.path for one in sayings])
-    for one, pcm in zip(sayings, sounds, strict=True):
-        entry = _spoken(voice, one)
-        limit = voice.cap_minutes
-        made += [(limit, entry, x) for x in (pieces_of(pcm) if pcm is not None else [])]
+        for one in speak(voice, texts, Path(scratch)):
+            pcm = decode(one.path)
+            entry, limit = _spoken(voice, one), voice.cap_minutes
+            found = [] if pcm is None else pieces_of(pcm)
+            made += [(limit, entry, piece) for piece in found]
     return _stored(cap(made), part)
 
 
@@ -230,17 +228,13 @@ Made = tuple[float, Entry, Pcm]
 def _made(package: Package, claims: Sequence[Claim], root: Path) -> list[Made]:
     made: list[Made] = []
     known: set[bytes] = set()
-    for rate in {one.sounds.raw_rate_hz for one in claims}:
-        some = [one for one in claims if one.sounds.raw_rate_hz == rate]
-        sounds = decode([root / one.path for one in some], rate)
-        for one, pcm in zip(some, sounds, strict=True):
-            is_new = pcm is not None and pcm.tobytes() not in known
-            if pcm is None or not is_new:
-                continue
-            known.add(pcm.tobytes())
-            entry = _entry(package, one)
-            limit = one.sounds.cap_minutes
-            made += [(limit, entry, piece) for piece in pieces_of(pcm)]
+    for one in claims:
+        pcm = decode(root / one.path, one.sounds.raw_rate_hz)
+        if pcm is None or pcm.tobytes() in known:
+            continue
+        known.add(pcm.tobytes())
+        entry, limit = _entry(package, one), one.sounds.cap_minutes
+        made += [(limit, entry, piece) for piece in pieces_of(pcm)]
     return made
 
 
@@ -311,9 +305,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=cache_folder())
     wanted = parser.parse_args(argv)
     console = Console()
-    for tool in ("ffmpeg", "dpkg-deb", "apt-get"):
-        if shutil.which(tool) is None:
-            raise SystemExit(f"{tool} is missing: apt-get install ffmpeg dpkg apt")
     try:
         material = read_list(DECLARED)
         entries = make(_chosen(material, wanted.packages), wanted.folder, console)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from pbx.laboratory.audio import through_g711
+
 Pcm = NDArray[np.int16]
 """8 kHz, one channel."""
 Lost = NDArray[np.bool_]
@@ -55,7 +57,8 @@ def through_codec(
     else:
         coded = _through_gsm(frames) if name == "gsmfr" else frames
         coded = _conceal(coded, gone)
-    return a_law(coded.reshape(-1)[: len(pcm)])
+    samples = np.ascontiguousarray(coded.reshape(-1)[: len(pcm)])
+    return np.take(_a_law(), samples.view(np.uint16))
 
 
 def _frames(pcm: Pcm) -> Pcm:
@@ -149,20 +152,7 @@ def _through_gsm(frames: Pcm) -> Pcm:
     return out
 
 
-def a_law(pcm: Pcm) -> Pcm:
-    """G.711 A-law there and back (ITU-T G.711, table 1a)."""
-    coded: Pcm = _a_law_table()[np.ascontiguousarray(pcm).view(np.uint16)]
-    return coded
-
-
 @functools.cache
-def _a_law_table() -> Pcm:
-    values = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
-    # 11 bits of magnitude; negatives are coded as their complement.
-    magnitude = np.where(values < 0, -values - 1, values) >> 4
-    segment = np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int64) - 4
-    shift = np.maximum(segment, 0)
-    middle = ((magnitude >> shift) << shift << 4) + (8 << shift)
-    signed = np.where(values < 0, -middle, middle)
-    table: Pcm = np.clip(signed, -32768, 32767).astype(np.int16)
-    return table
+def _a_law() -> Pcm:
+    """What A-law makes of every 16-bit sample."""
+    return through_g711(np.arange(65536, dtype=np.uint16).view(np.int16))

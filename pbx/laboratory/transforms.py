@@ -42,8 +42,9 @@ def active_dbfs(sound: Sound) -> float:
 
     A full-scale square wave is 0 dBFS.
     """
-    power = frame_power(sound) if len(sound) >= FRAME else np.array([np.mean(sound**2)])
-    if not len(power) or power.max() <= SILENT_POWER:
+    padded = np.pad(sound, (0, max(0, FRAME - len(sound))))
+    power = frame_power(padded)
+    if power.max() <= SILENT_POWER:
         return -120.0
     return float(10 * np.log10(power[power > power.max() * 10**-2.5].mean()))
 
