@@ -210,11 +210,30 @@ def cough(rng: np.random.Generator) -> Sound:
     return np.concatenate(parts)
 
 
+def moan(rng: np.random.Generator) -> Sound:
+    """A hum or moan on one pitch that swells and sinks: few harmonics, no words."""
+    samples = _samples(rng, 0.3, 3.2)
+    time = np.arange(samples) / RATE_HZ
+    wobble = rng.uniform(0, 0.08) * (rng.random() < 0.5)
+    hertz = rng.uniform(95, 520) * (
+        1 + wobble * np.sin(2 * np.pi * rng.uniform(3, 7) * time)
+    )
+    phase = 2 * np.pi * np.cumsum(hertz) / RATE_HZ
+    fall = rng.uniform(0.5, 2)
+    sound = np.zeros(samples)
+    for harmonic in range(1, int(rng.integers(3, 10))):
+        start = rng.uniform(0, 2 * np.pi)
+        sound += np.sin(harmonic * phase + start) / harmonic**fall
+    beat = np.sin(2 * np.pi * rng.uniform(0.5, 6) * time + rng.uniform(0, 6))
+    return sound * (1 - rng.uniform(0.2, 1.0) * (0.5 + 0.5 * beat))
+
+
 CRIES: dict[str, Maker] = {
     "baby_cry": baby_cry,
     "scream": scream,
     "sob": sob,
     "laugh": laugh,
     "cough": cough,
+    "moan": moan,
 }
 """By the class they are trained as; all of them mean that somebody is there."""

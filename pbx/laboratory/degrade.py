@@ -135,12 +135,12 @@ def _through_band(sound: Sound, line: Line, dbfs: float) -> Sound:
 
 
 def leak(prompt: Pcm, frames: int, dbfs: float, rng: np.random.Generator) -> Sound:
-    """Our prompt come back: late by 0–250 ms, coloured, soft; from its middle on."""
+    """Our prompt come back: 20–500 ms late, coloured, soft."""
     sound = to_sound(prompt)
     whole = np.pad(sound, (0, max(0, frames * FRAME - len(sound))))
     start = int(rng.integers(max(1, len(whole) - frames * FRAME + 1)))
     part = whole[start : start + frames * FRAME]
-    late = int(rng.uniform(0, 0.25) * RATE_HZ)
+    late = int(rng.uniform(0.02, 0.5) * RATE_HZ)
     delayed = np.concatenate([np.zeros(late), part])[: len(part)]
     return at_level(
         shape(delayed, 300, float(rng.uniform(1800, 3400)), float(rng.normal(0, 3))),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pbx.laboratory.cache import Piece
 from pbx.laboratory.codecs import Pcm
@@ -25,8 +26,10 @@ from pbx.laboratory.transforms import (
     at_level,
     babble,
     far_away,
+    frame_power,
     handsfree,
     shifted,
+    to_pcm,
     to_sound,
     whisper,
 )
@@ -49,8 +52,25 @@ CRY_SHARE = 0.09
 """Speech that is a cry, scream, sob, laugh or cough made by rule."""
 RULE_SHARE = 0.45
 """Ghosts made by rule; the others are recordings."""
+NOISY_SHARE = 0.6
+"""Speech before a noise …"""
+NOISE_SHARES = {20.0: 0.17, 15.0: 0.2, 10.0: 0.2, 5.0: 0.18, 0.0: 0.14, -5.0: 0.11}
+"""… so many dB below it. The hard ones are drawn more often than calls bring them."""
+ECHO_SHARE = 0.25
+"""Clips in which our own prompt comes back …"""
+ALONE_SHARE = 0.5
+"""… ghosts of these in which nothing else is heard."""
+ACTIVE_DB = 32.0
+"""A frame is spoken that is no further than this below the loudest …"""
+MASKED_DB = -3.0
+"""… unless the noise buries it: then nobody can know."""
+UNSURE_FRAMES = 10
+"""Around spoken frames nothing is claimed."""
 POWER = 0.4
 """Classes and sources are drawn with their number of pieces to this power."""
+
+
+NOBODY, SOMEBODY, UNKNOWN = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,10 @@ class Clip:
     """First 20 ms frame of the wanted sound (ghosts: 0)."""
     active_to: int
     """Frame after its last."""
+    near: NDArray[np.uint8]
+    """(frames,) NOBODY, SOMEBODY or UNKNOWN near the phone, for each frame."""
+    prompt: Pcm | None
+    """What we send meanwhile, from the first frame on; None: nothing."""
 
 
 class Shelf:
@@ -151,11 +175,16 @@ def make_clip(
 ) -> Clip:
     """One clip of a class drawn by the shares above."""
     scene = _MAKERS[_drawn(rng, LABEL_SHARES)](shelf, rng, draw_frames(rng))
-    line = replace(draw_line(rng), level_dbfs=float(rng.uniform(*scene.level_dbfs)))
+    frames = len(scene.sound) // FRAME
+    line = _draw_line(scene, rng)
     noise = None
     if line.snr_db is not None:
         noise, scene = _noise(shelf, rng, scene)
-    prompt = prompts[int(rng.integers(len(prompts)))] if len(prompts) else None
+        noise = to_pcm(fill([to_sound(noise)], frames, rng))
+    prompt = None
+    if prompts and rng.random() < ECHO_SHARE:
+        prompt = np.resize(prompts[int(rng.integers(len(prompts)))], frames * FRAME)
+        scene, line = _with_echo(scene, line, rng)
     pcm = send(scene.sound, rng, line=line, noise=noise, prompt=prompt)
     return Clip(
         pcm=pcm,
@@ -169,7 +198,46 @@ def make_clip(
         line=line,
         active_from=scene.active[0],
         active_to=scene.active[1],
+        near=_who_is_near(scene, line, noise),
+        prompt=prompt,
     )
+
+
+def _draw_line(scene: _Scene, rng: np.random.Generator) -> Line:
+    level = float(rng.uniform(*scene.level_dbfs))
+    line = replace(draw_line(rng), level_dbfs=level, echo_dbfs=None)
+    if scene.label != "speech":
+        return line
+    snr = None
+    if rng.random() < NOISY_SHARE:
+        shares = {str(db): share for db, share in NOISE_SHARES.items()}
+        snr = float(_drawn(rng, shares))
+    return replace(line, snr_db=snr)
+
+
+def _with_echo(
+    scene: _Scene, line: Line, rng: np.random.Generator
+) -> tuple[_Scene, Line]:
+    if scene.label != "ghost" or rng.random() >= ALONE_SHARE:
+        return scene, replace(line, echo_dbfs=float(rng.uniform(-64, -36)))
+    still = replace(scene, sound=np.zeros_like(scene.sound), kind="prompt_echo")
+    return still, replace(line, snr_db=None, echo_dbfs=float(rng.uniform(-55, -26)))
+
+
+def _who_is_near(scene: _Scene, line: Line, noise: Pcm | None) -> NDArray[np.uint8]:
+    """(frames,) who is near the phone, as far as it can be known."""
+    power = frame_power(at_level(scene.sound, line.level_dbfs))
+    near = np.full(len(power), NOBODY, np.uint8)
+    if scene.label != "speech":
+        return near
+    spoken = power > power.max() * 10 ** (-ACTIVE_DB / 10)
+    around = np.convolve(spoken, np.ones(2 * UNSURE_FRAMES + 1), "same") > 0
+    near[around] = UNKNOWN
+    if noise is not None and line.snr_db is not None:
+        behind = at_level(to_sound(noise), line.level_dbfs - line.snr_db)
+        spoken &= power > frame_power(behind)[: len(power)] * 10 ** (MASKED_DB / 10)
+    near[spoken] = SOMEBODY
+    return near
 
 
 def _noise(shelf: Shelf, rng: np.random.Generator, scene: _Scene) -> tuple[Pcm, _Scene]:

@@ -72,6 +72,41 @@ def rustle(samples: int, rng: np.random.Generator) -> Sound:
     return sound * (bouts if rng.random() < 0.6 else 1.0)
 
 
+def strokes(samples: int, rng: np.random.Generator) -> Sound:
+    """Cloth drawn along a microphone: bands of noise, each begun and ended at once."""
+    sound = np.zeros(samples)
+    for _ in range(int(rng.integers(3, 40))):
+        length = int(rng.choice([0.05, 0.2, 0.6]) * rng.uniform(0.3, 1.6) * RATE_HZ)
+        at = int(rng.integers(max(1, samples - length)))
+        low = float(rng.uniform(50, 1500)) if rng.random() < 0.4 else 50.0
+        noise = shape(
+            coloured_noise(length, rng), low, min(low * rng.uniform(2, 30), 3900)
+        )
+        flutter = 1 + rng.uniform(0, 0.8) * _slow(length, rng, rng.uniform(5, 80))
+        edge = np.hanning(length + 2)[1:-1] ** rng.uniform(0.05, 2)
+        sound[at : at + length] += noise * flutter * edge * rng.lognormal(0, 0.8)
+    return sound
+
+
+def beeps(samples: int, rng: np.random.Generator) -> Sound:
+    """Tones of any kind: one or two lines, on and off, or gliding to and fro."""
+    time = np.arange(samples) / RATE_HZ
+    low, high = rng.uniform(200, 1500), rng.uniform(500, 3200)
+    place = time / rng.uniform(0.2, 6) + rng.random()
+    course = {
+        "steady": np.full(samples, high),
+        "glide": low + (high - low) * np.abs(2 * (place % 1) - 1),
+        "warble": high * (1 + rng.uniform(0.01, 0.3) * np.sign(np.sin(20 * place))),
+    }[str(rng.choice(["steady", "glide", "warble"]))]
+    sound = np.sin(2 * np.pi * np.cumsum(course) / RATE_HZ)
+    if rng.random() < 0.5:
+        ratio = rng.uniform(1.1, 2.1)
+        sound = sound + np.sin(2 * np.pi * np.cumsum(course * ratio) / RATE_HZ)
+    if rng.random() < 0.5:
+        sound = sound * (np.floor(time / rng.uniform(0.05, 0.8)) % 2 == 0)
+    return sound
+
+
 def _slow(samples: int, rng: np.random.Generator, hz: float) -> Sound:
     """A random course that changes about `hz` times a second."""
     points = max(4, int(samples / RATE_HZ * hz) + 3)
@@ -321,6 +356,8 @@ SYNTHETIC: dict[str, Maker] = {
     "comfort_noise": coloured_noise,
     "line_hum": line_hum,
     "rustle": rustle,
+    "strokes": strokes,
+    "beeps": beeps,
     "walking": walking,
     "bump": bump,
     "wind": wind,

@@ -1,0 +1,174 @@
+"""Learning the net's weights from examples, with PyTorch, on one core."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ghostfilter.belief import SMOOTHED_FRAMES
+from ghostfilter.features import BANDS
+from pbx.laboratory.training.examples import DISTANT, SPEECH, Examples
+
+DILATIONS = (1, 2, 4, 8, 16, 32)
+CHANNELS = 64
+DROPOUT = 0.05
+BATCH = 64
+RATE = 4e-3
+WARM_UP = 0.15
+DECAY = 5e-3
+LONGEST_STEP = 2.0
+DELAY_FRAMES = 5
+"""The net may wait 100 ms before it calls a frame spoken."""
+CLIP_SHARE = 0.5
+"""How much the call's verdict counts beside each frame's."""
+SOFTNESS = 1.5
+SPOKEN_WEIGHTS = (2.0, 1.5)
+"""A spoken frame counts more than a silent one: near, any voice."""
+GAIN_JITTER = 0.25
+COLOUR_JITTER = 0.15
+LEVEL = 2 * BANDS + 4
+"""The feature that is the frame's level; it moves with the bands."""
+LEVEL_PER_BAND = 0.05 * 10 / math.log(10) / 0.25
+
+
+class Listener(nn.Module):
+    """The net of `ghostfilter.net`, as PyTorch trains it."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(features)
+        self.into = nn.Conv1d(features, CHANNELS, 1)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(CHANNELS, CHANNELS, 3, dilation=one) for one in DILATIONS
+        )
+        self.out = nn.Conv1d(CHANNELS, 2, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(clips, features, frames) → (clips, 2, frames) logits."""
+        hidden = functional.relu(self.into(self.norm(features)))
+        for layer, dilation in zip(self.layers, DILATIONS, strict=True):
+            step = functional.relu(layer(functional.pad(hidden, (2 * dilation, 0))))
+            hidden = hidden + functional.dropout(step, DROPOUT, self.training)
+        logits: Tensor = self.out(hidden)
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """How an epoch went."""
+
+    epoch: int
+    loss: float
+    frame_loss: float
+    clip_loss: float
+
+
+def learn(
+    examples: Examples, epochs: int, seed: int, tell: Callable[[Progressed], None]
+) -> Listener:
+    """Train for `epochs`; `tell` hears of each. The same seed gives the same net."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(seed)
+    net = Listener(examples.features.shape[2])
+    optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
+    count = len(examples.label)
+    steps = epochs * (count // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, RATE, total_steps=steps + 1, pct_start=WARM_UP
+    )
+    net.train()
+    for epoch in range(epochs):
+        order = rng.permutation(count)
+        sums = np.zeros(3)
+        for at in range(0, count - BATCH + 1, BATCH):
+            chosen = np.sort(order[at : at + BATCH])
+            frame_loss, clip_loss = _losses(net, examples, chosen)
+            loss = frame_loss + CLIP_SHARE * clip_loss
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), LONGEST_STEP)
+            optimiser.step()
+            schedule.step()
+            sums += [loss.item(), frame_loss.item(), clip_loss.item()]
+        tell(Progressed(epoch, *(sums / (count // BATCH)).tolist()))
+    net.eval()
+    return net
+
+
+def write(net: Listener, path: Path, doubt: list[float], sure: list[float]) -> None:
+    """As `ghostfilter.net.read_weights` reads it; the normalisation folded in."""
+    state = {name: value.numpy() for name, value in net.state_dict().items()}
+    spread = np.sqrt(state["norm.running_var"] + net.norm.eps)
+    scale = state["norm.weight"] / spread
+    shift = state["norm.bias"] - state["norm.running_mean"] * scale
+    into = state["into.weight"][:, :, 0]
+    arrays = {
+        "into": (into * scale).T.astype(np.float16),
+        "into_bias": state["into.bias"] + into @ shift,
+        "dilations": np.array(DILATIONS),
+        "out": state["out.weight"][:, :, 0].T.astype(np.float16),
+        "out_bias": state["out.bias"],
+        "doubt": np.array(doubt, np.float32),
+        "sure": np.array(sure, np.float32),
+    }
+    for number in range(len(DILATIONS)):
+        weight = state[f"layers.{number}.weight"]
+        taps = [weight[:, :, tap].T for tap in range(3)]
+        arrays[f"layer{number}"] = np.concatenate(taps).astype(np.float16)
+        arrays[f"layer{number}_bias"] = state[f"layers.{number}.bias"]
+    np.savez_compressed(path, **arrays)
+
+
+def _losses(
+    net: Listener, examples: Examples, chosen: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    features = torch.from_numpy(examples.features[chosen].astype(np.float32))
+    logits = net(_jittered(features.transpose(1, 2).contiguous()))
+    weight = torch.from_numpy(examples.weight[chosen])[:, None]
+    truth = np.stack([examples.near[chosen], examples.voice[chosen]], axis=1)
+    wanted = functional.pad(torch.from_numpy(truth).float(), (DELAY_FRAMES, 0))
+    wanted = wanted[:, :, : logits.shape[2]]
+    frame_loss = functional.binary_cross_entropy_with_logits(
+        logits,
+        wanted.clamp(max=1),
+        weight=(wanted < 1.5).float() * weight[:, :, None],
+        pos_weight=torch.tensor(SPOKEN_WEIGHTS)[:, None],
+    )
+    label = torch.from_numpy(examples.label[chosen])
+    present = torch.stack([label == SPEECH, (label == SPEECH) | (label == DISTANT)], 1)
+    clip_loss = functional.binary_cross_entropy_with_logits(
+        _of_the_call(logits), present.float(), weight=weight.expand(-1, 2)
+    )
+    return frame_loss, clip_loss
+
+
+def _jittered(features: Tensor) -> Tensor:
+    """Louder or softer, brighter or duller: no phone is like another."""
+    clips = len(features)
+    gain = torch.randn(clips, 1, 1) * GAIN_JITTER
+    colour = functional.interpolate(
+        torch.randn(clips, 1, 4) * COLOUR_JITTER,
+        size=BANDS,
+        mode="linear",
+        align_corners=True,
+    )
+    features[:, :BANDS] += gain + colour.transpose(1, 2)
+    features[:, LEVEL] += gain[:, :, 0] * LEVEL_PER_BAND
+    return features
+
+
+def _of_the_call(logits: Tensor) -> Tensor:
+    """(clips, 2): softly, the highest average of 240 ms, as `ghostfilter.belief`."""
+    smooth = functional.avg_pool1d(
+        functional.pad(logits, (SMOOTHED_FRAMES - 1, 0), value=-4.0), SMOOTHED_FRAMES, 1
+    )
+    peak = torch.logsumexp(SOFTNESS * smooth, -1) - math.log(8.0)
+    return peak / SOFTNESS
