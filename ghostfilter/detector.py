@@ -53,6 +53,7 @@ class Detector:
         "_loud",
         "_near",
         "_net",
+        "_ours",
         "_sure",
         "_told",
         "_tones",
@@ -69,6 +70,8 @@ class Detector:
         self._tones, self._knocks, self._loud = Tones(), Knocks(), Loud()
         self._levels = Levels()
         self._near, self._distant, self._echoed = Stretch(), Stretch(), Stretch()
+        self._ours = bytearray()
+        """One byte a frame: whether it was our own prompt's echo."""
         self._frames = 0
         self._told = False
 
@@ -103,17 +106,19 @@ class Detector:
 
     def _hear(self, block: Block) -> Heard | None:
         self._levels.push(block.dbfs)
-        sign = self._tones.push(block)
+        key = self._tones.push(block)
         machine = self._tones.machine()
-        sign = self._knocks.push(block) or sign
-        sign = self._loud.push(block, machine) or sign
+        loud = self._loud.push(block, machine)
         voice = self._listen(block, machine)
-        return sign or voice
+        knocks = self._knocks.push(block)
+        return key or voice or (knocks if self._is_knocking() else None) or loud
 
     def _listen(self, block: Block, machine: np.ndarray) -> Heard | None:
         """What the net thinks of the block, our own prompt and machines left out."""
         bands = self._echo.without(mel_power(block.power), block.first_frame)
         explained = self._echo.explained
+        is_echo = self._echo.correlation >= ECHO_SURE
+        self._ours += ((explained >= ECHOED) & is_echo).tobytes()
         features = self._features.of(block, bands, explained, self._echo.correlation)
         logits = self._net.push(features)
         logits[machine] = NOBODY
@@ -123,13 +128,20 @@ class Detector:
         self._near.push(block.first_frame, near, *pitch)
         any_voice = smooth[:, ANY_VOICE] >= self._sure[ANY_VOICE]
         self._distant.push(block.first_frame, any_voice & ~near, *pitch)
-        if self._echo.correlation >= ECHO_SURE:
+        if is_echo:
             echoed = (explained >= ECHOED) & (block.dbfs > ECHO_DBFS)
             self._echoed.push(block.first_frame, echoed, *pitch)
         if self._told or self._near.first is None:
             return None
         self._told = True
         return self._voice()
+
+    def _is_knocking(self) -> bool:
+        """Whether two knocks are neither our prompt's echo nor a telephone's beeps."""
+        knocks = self._knocks.knocks
+        if len(knocks) < 2 or self._tones.is_beeping:
+            return False
+        return sum(not self._ours[knock.frame] for knock in knocks) >= 2
 
     def _voice(self) -> Heard | None:
         return self._near.heard(
@@ -144,7 +156,9 @@ class Detector:
         echo = None
         if self._echoed.frames >= ECHO_FRAMES:
             echo = self._echoed.heard(Sound.ECHO, floor, self._echo.correlation)
-        heard = [*self._tones.heard(), *self._knocks.heard(), *self._loud.heard()]
+        heard = [*self._tones.heard(), *self._loud.heard()]
+        if self._is_knocking():
+            heard += self._knocks.heard()
         heard += [sound for sound in (voice, echo) if sound is not None]
         if not heard and self._frames:
             heard.append(self._background())

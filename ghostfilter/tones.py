@@ -102,6 +102,11 @@ class Tones:
         """Of each frame of the last block: whether a network or a fax makes it."""
         return self._machine
 
+    @property
+    def is_beeping(self) -> bool:
+        """Whether a telephone's own beeps were heard: keys pressed by a pocket."""
+        return beeps(self._steady.all_bursts()) is not None
+
     def heard(self) -> list[Heard]:
         """Each kind of tone that is certain, once; keys with all that were pressed."""
         found = [self._text] if self._text else []
