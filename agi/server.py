@@ -17,6 +17,7 @@ from agi.kept_audio import Shelf
 from agi.pacer import Pacer
 from agi.protocol import Request
 from agi.session import Session
+from ghostfilter.net import shipped_weights
 from pbx import heartbeat
 from pbx.model.policy import Mode
 from pbx.settings import Settings
@@ -53,7 +54,10 @@ class Worker:
     """The parts of one intake process, wired."""
 
     def __init__(self, settings: Settings, worker: int) -> None:
+        """Raises OSError without the ghost filter's weights: one who cannot listen
+        must not take calls; the dialplan greets without him."""
         loop = asyncio.get_running_loop()
+        shipped_weights()
         self._keeper = in_force.Keeper(settings)
         network = self._keeper.current.city.network
         self.agi_port = network.agi_port

@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from agi.server import Worker
+from ghostfilter import net
 from pbx.__main__ import COMMANDS, asked_for
-from pbx.settings import PROJECT
+from pbx.settings import PROJECT, Settings
 
 AS_THE_WORKER_STARTS = """
 import sys
@@ -46,3 +48,13 @@ def test_a_line_that_names_no_command_needs_them_all(line: list[str]) -> None:
 def test_a_line_needs_the_command_it_names() -> None:
     assert asked_for(["calls", "--json"]) == ["calls"]
     assert asked_for(["call", "intake"]) == ["call"]
+
+
+async def test_a_worker_that_could_not_listen_takes_no_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without an intake the dialplan greets; one that fails each call is worse."""
+    monkeypatch.setattr(net, "SHIPPED", "lost.npz")
+    net.shipped_weights.cache_clear()
+    with pytest.raises(OSError, match="lost"):
+        Worker(Settings(), 0)
