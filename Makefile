@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 GERBANG := .venv/bin/gerbang
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help install run test lint unit calls bench campaign sounds check render clean
+.PHONY: help install run test lint unit calls bench campaign train sounds check render clean
 .PHONY: ready installed
 
 help:  ## what you can make
@@ -41,6 +41,9 @@ campaign: ready  ## the long trials; their last reports are kept in docs/
 		--live-report docs/ghostfilter-live.md \
 		--dialogue-report docs/ghostfilter-dialogue.md
 	@$(PYTEST) tests/calls/test_fail_open.py --fail-open-report docs/fail-open.md
+
+train: ready  ## the ghost filter's weights anew, from open recordings (an hour)
+	@scripts/train
 
 sounds: ready  ## make the prompts from their texts and recordings
 	@$(GERBANG) sounds
