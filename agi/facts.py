@@ -25,6 +25,10 @@ class PromptHeard:
     heard_ms: int
     ended: str
     """key, voice, end or caller."""
+    from_frame: int | None = None
+    """How many of the caller's frames had come when it began; None: not counted."""
+    to_frame: int | None = None
+    """The same when it ended. By them, a replay hears what the filter heard."""
 
     def told(self) -> str:
         """The fact as CELGenUserEvent's arguments."""

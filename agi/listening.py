@@ -72,7 +72,8 @@ class Listening(Ear):
         self._finished_at: float | None = None
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._is_person = False
-        self._playing: tuple[str, int] | None = None
+        self._playing: tuple[str, int, int] | None = None
+        self._frames = 0
         self._timer = self._loop.call_later(CONNECT_SECONDS, self.audio_ended)
         self.prompts: list[PromptHeard] = []
         self.keys: list[KeyPressed] = []
@@ -150,6 +151,7 @@ class Listening(Ear):
         """20 ms of the caller."""
         if self._finished_at is not None:
             return
+        self._frames += 1
         self.tape.hear(frame)
         try:
             heard = self._detector.push(frame)
@@ -168,7 +170,7 @@ class Listening(Ear):
     def prompt_ended(self) -> None:
         """The prompt was played."""
         if self._playing is not None:
-            name, _ = self._playing
+            name, _, _ = self._playing
             self._note_prompt("end")
             self._tell_filter(None)
             self._handle(PromptEnded(name))
@@ -234,7 +236,7 @@ class Listening(Ear):
         self._handle(Advised() if is_advised else fired)
 
     def _play(self, name: str) -> None:
-        self._playing = (name, self._ms(self._loop.time()))
+        self._playing = (name, self._ms(self._loop.time()), self._frames)
         if self._line is not None:
             prompt = self._prompt(name)
             self._line.play(prompt.wire)
@@ -258,11 +260,13 @@ class Listening(Ear):
 
     def _note_prompt(self, ended: str) -> None:
         assert self._playing is not None  # noqa: S101 - looked at by both callers
-        name, at_ms = self._playing
+        name, at_ms, from_frame = self._playing
         self._playing = None
         length_ms = int(self._prompt(name).seconds * 1000)
         heard_ms = min(self._ms(self._loop.time()) - at_ms, length_ms)
-        self.prompts.append(PromptHeard(name, at_ms, heard_ms, ended))
+        self.prompts.append(
+            PromptHeard(name, at_ms, heard_ms, ended, from_frame, self._frames)
+        )
         self._log("prompt %s heard_ms=%d ended=%s", name, heard_ms, ended)
 
     def _log(self, message: str, *values: object) -> None:

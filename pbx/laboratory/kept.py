@@ -19,6 +19,7 @@ from ghostfilter.verdict import Context
 from pbx.model.policy import Mode
 from pbx.model.verdict import Reason, Ruling
 
+FRAME_MS = 20
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
@@ -36,6 +37,19 @@ class KeptPrompt(_Told):
     name: str
     at_ms: Milliseconds
     heard_ms: Milliseconds
+    from_frame: Annotated[int, Field(ge=0)] | None = None
+    """Frames that had come when it began, and when it ended; None: nobody counted."""
+    to_frame: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The same; where nobody counted by the clock, too many if some were lost."""
+        first = -(-self.at_ms // FRAME_MS)
+        last = -(-(self.at_ms + self.heard_ms) // FRAME_MS)
+        return (
+            first if self.from_frame is None else self.from_frame,
+            last if self.to_frame is None else self.to_frame,
+        )
 
 
 class KeptKey(_Told):

@@ -14,11 +14,9 @@ from pathlib import Path
 
 from ghostfilter.detector import Detector
 from ghostfilter.verdict import Verdict, judge
-from pbx.laboratory.kept import Kept, KeptError, KeptKey, frames_of, read_kept
+from pbx.laboratory.kept import FRAME_MS, Kept, KeptError, KeptKey, frames_of, read_kept
 from pbx.model.policy import Policy
 from pbx.model.verdict import Reason, Ruling
-
-FRAME_MS = 20
 
 Prompts = Callable[[str], bytes | None]
 """A prompt's name → what was sent, or None if it is not there any more."""
@@ -162,7 +160,7 @@ def _decide(
         key = next((k for k in pressed if k.at_ms <= at_ms), None)
         if key is not None:
             break
-        while cues and cues[0][0] <= at_ms:
+        while cues and cues[0][0] * FRAME_MS <= at_ms:
             _, pcm = cues.pop(0)
             if pcm is None:
                 detector.prompt_stopped()
@@ -178,7 +176,7 @@ def _decide(
 
 
 def _cues(kept: Kept, prompts: Prompts) -> tuple[list[tuple[int, bytes | None]], bool]:
-    """When which prompt began (its sound) and ended (None), in order."""
+    """At which frame which prompt began (its sound) and ended (None), in order."""
     cues: list[tuple[int, bytes | None]] = []
     is_missing = False
     for said in kept.prompts:
@@ -186,5 +184,6 @@ def _cues(kept: Kept, prompts: Prompts) -> tuple[list[tuple[int, bytes | None]],
         if pcm is None:
             is_missing = True
             continue
-        cues += [(said.at_ms, pcm), (said.at_ms + said.heard_ms, None)]
+        first, last = said.span
+        cues += [(first, pcm), (last, None)]
     return sorted(cues, key=lambda cue: cue[0]), is_missing

@@ -81,6 +81,16 @@ async def test_the_prompt_s_end_is_noted_once() -> None:
     ear.close()
 
 
+async def test_a_prompt_counts_the_frames_it_met() -> None:
+    """Fewer than the clock says where packets were lost: so a replay is exact."""
+    ear, _ = await connected()
+    for _ in range(3):
+        ear.hear(bytes(320))
+    ear.prompt_ended()
+    assert [(said.from_frame, said.to_frame) for said in ear.prompts] == [(0, 3)]
+    ear.close()
+
+
 async def test_a_fault_in_the_filter_ends_at_a_human(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

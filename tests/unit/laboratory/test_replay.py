@@ -12,7 +12,7 @@ import pytest
 from agi.facts import KeyPressed, PromptHeard
 from agi.kept_audio import KeptCall, write
 from ghostfilter.verdict import Context, Verdict
-from pbx.laboratory.kept import KeptError, frames_of, read_kept, stored
+from pbx.laboratory.kept import KeptError, KeptPrompt, frames_of, read_kept, stored
 from pbx.laboratory.replay import Again, Rules, Tally, Truth, replay_files
 from pbx.laboratory.replay_report import UNKNOWN, as_data, as_lines
 from pbx.model.policy import Mode, Policy, Treatment
@@ -141,6 +141,13 @@ def test_the_kill_switch_of_those_days_does_not_count(tmp_path: Path) -> None:
     assert only(replay(tmp_path, RELEASING)).new is Ruling.RELEASE
     off = RELEASING.model_copy(update={"mode": Mode.OFF})
     assert not replay(tmp_path, off).otherwise
+
+
+def test_prompts_are_where_the_filter_heard_them() -> None:
+    by_clock = KeptPrompt(name="again", at_ms=5010, heard_ms=90)
+    assert by_clock.span == (251, 255)
+    counted = by_clock.model_copy(update={"from_frame": 246, "to_frame": 250})
+    assert counted.span == (246, 250)
 
 
 def test_a_prompt_that_is_gone_is_told(tmp_path: Path) -> None:
