@@ -52,6 +52,8 @@ CRY_SHARE = 0.09
 """Speech that is a cry, scream, sob, laugh or cough made by rule."""
 RULE_SHARE = 0.45
 """Ghosts made by rule; the others are recordings."""
+RULE_SHARES = {"digital_silence": 0.3, "rustle": 3.0, "strokes": 3.0, "walking": 2.0}
+"""What pockets do most is drawn more often than the other rules, which count 1."""
 NOISY_SHARE = 0.6
 """Speech before a noise …"""
 NOISE_SHARES = {20.0: 0.17, 15.0: 0.2, 10.0: 0.2, 5.0: 0.18, 0.0: 0.14, -5.0: 0.11}
@@ -290,7 +292,7 @@ def _active(sound: Sound) -> tuple[int, int]:
 
 def _ghost(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
     if rng.random() < RULE_SHARE:
-        kind = _drawn(rng, {**dict.fromkeys(_RULED, 1.0), "digital_silence": 0.3})
+        kind = _drawn(rng, {**dict.fromkeys(_RULED, 1.0), **RULE_SHARES})
         sound = SYNTHETIC[kind](frames * FRAME, rng)
         return _Scene(sound, "ghost", kind, (), (0, frames), GHOST_DBFS)
     piece = shelf.draw("ghost", rng)

@@ -65,26 +65,36 @@ def rustle(samples: int, rng: np.random.Generator) -> Sound:
     """Cloth over a microphone: strokes of noise, now bright, now dull, in bouts."""
     sound = np.zeros(samples)
     for _ in range(int(rng.integers(1, 4))):
-        noise = coloured_noise(samples, rng)
         strokes = _bursts(samples, rng, rng.uniform(1, 14), (0.01, 0.35))
-        sound += noise * strokes
+        sound += _cloth(samples, rng) * strokes
     bouts = np.clip(_slow(samples, rng, 1.5) * 2 + rng.uniform(-0.5, 1.5), 0, None)
     return sound * (bouts if rng.random() < 0.6 else 1.0)
 
 
+def _cloth(samples: int, rng: np.random.Generator) -> Sound:
+    """Friction's noise: broad, falling by a few dB an octave at most."""
+    noise = rng.standard_normal(samples)
+    low, high = float(rng.uniform(50, 500)), float(rng.uniform(1800, 3950))
+    return shape(noise, low, high, float(rng.uniform(-5, 1.5)))
+
+
 def strokes(samples: int, rng: np.random.Generator) -> Sound:
-    """Cloth drawn along a microphone: bands of noise, each begun and ended at once."""
+    """Cloth drawn along a microphone, stroke by stroke, each swelling and sinking."""
     sound = np.zeros(samples)
-    for _ in range(int(rng.integers(3, 40))):
-        length = int(rng.choice([0.05, 0.2, 0.6]) * rng.uniform(0.3, 1.6) * RATE_HZ)
-        at = int(rng.integers(max(1, samples - length)))
-        low = float(rng.uniform(50, 1500)) if rng.random() < 0.4 else 50.0
-        noise = shape(
-            coloured_noise(length, rng), low, min(low * rng.uniform(2, 30), 3900)
-        )
-        flutter = 1 + rng.uniform(0, 0.8) * _slow(length, rng, rng.uniform(5, 80))
-        edge = np.hanning(length + 2)[1:-1] ** rng.uniform(0.05, 2)
-        sound[at : at + length] += noise * flutter * edge * rng.lognormal(0, 0.8)
+    usual = rng.uniform(0.05, 0.4)
+    at = rng.uniform(0, 0.5)
+    noise = _cloth(samples, rng)
+    while at * RATE_HZ < samples:
+        length = int(usual * rng.lognormal(0, 0.4) * RATE_HZ) + 16
+        begin = int(at * RATE_HZ)
+        edge = np.hanning(length + 2)[1:-1] ** rng.uniform(0.1, 2)
+        flutter = 1 + rng.uniform(0, 0.6) * _slow(length, rng, rng.uniform(5, 60))
+        stroke = edge * flutter * rng.lognormal(0, 0.6)
+        room = sound[begin : begin + length]
+        room += noise[begin : begin + length] * stroke[: len(room)]
+        at += length / RATE_HZ * rng.uniform(0.4, 1.2) + rng.exponential(0.35)
+        if rng.random() < 0.2:
+            noise = _cloth(samples, rng)
     return sound
 
 
@@ -117,14 +127,18 @@ def _slow(samples: int, rng: np.random.Generator, hz: float) -> Sound:
 def walking(samples: int, rng: np.random.Generator) -> Sound:
     """Steps of 1.4–2.4 a second through a pocket: thumps, with cloth between."""
     sound = np.zeros(samples)
-    step = RATE_HZ / rng.uniform(1.4, 2.4)
-    dull = float(rng.uniform(250, 1500))
+    step = RATE_HZ / rng.uniform(1.2, 2.4)
+    seconds = rng.uniform(0.04, 0.3)
+    is_soft = rng.random() < 0.6
+    tilt = float(rng.uniform(-9, -1))
     at = rng.uniform(0, step)
     foot = 0
     while at < samples:
-        length = int(rng.uniform(0.04, 0.18) * RATE_HZ)
+        length = int(seconds * rng.uniform(0.7, 1.3) * RATE_HZ)
         fall = np.exp(-np.arange(length) / (length / 4))
-        thump = shape(rng.standard_normal(length), high_hz=dull) * fall
+        if is_soft:
+            fall = np.hanning(length + 2)[1:-1] ** rng.uniform(0.5, 2)
+        thump = shape(rng.standard_normal(length), tilt_db_per_octave=tilt) * fall
         here = sound[int(at) : int(at) + length]
         here += thump[: len(here)] * (1.0 if foot % 2 else rng.uniform(0.4, 1.2))
         at += step * rng.normal(1, 0.05)
