@@ -1,8 +1,8 @@
 """What the net looks at: 54 numbers a frame, made from blocks of spectra.
 
-Log-mel bands as they are and over the line's own floor, level, harmonicity, spectral
-tilt, and webrtcvad's opinion. Where our own prompt may be coming back, what it explains
-is taken out first (`echo.py`).
+Log-mel bands as they are and over the line's own floor, level, tilt, harmonicity, and
+webrtcvad's opinion. Where our own prompt may be coming back, what it explains is taken
+out first (`echo.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ FLOOR_BLOCKS = 12
 R. Martin 2001, without his bias correction)."""
 LAGS = np.arange(12, 112, 2)
 """Pitch periods looked for, in samples: 71…667 Hz, a man's voice to a baby's cry."""
-FEATURES = 2 * BANDS + 6
+_REST = 2 * BANDS
+FEATURES = _REST + 6
 
 
 def mel_filters() -> Floats:
@@ -51,10 +52,10 @@ _COSINES[0] *= 0.5
 _COSINES[-1] *= 0.5
 _PITCH = (8000.0 / LAGS).astype(np.float32)
 _HANN = np.hanning(WINDOW + 1)[:-1]
-_UNTAPERED = np.array(
+# Long periods count as much as short ones, in spite of the window.
+_COSINES *= np.array(
     [_HANN @ _HANN / (_HANN[lag:] @ _HANN[:-lag]) for lag in LAGS], np.float32
 )
-"""Makes long periods as strong as short ones in spite of the window."""
 _NEARLY = np.float32(0.93)
 """The shortest period about as strong as the strongest is the pitch's."""
 _COSINES[:2] = 0.0  # mains hum and the offset of a cheap sound card are no voice
@@ -95,16 +96,27 @@ class Features:
         out[:, :BANDS] += 2.0
         np.subtract(log, floor, out=out[:, BANDS : 2 * BANDS])
         out[:, BANDS : 2 * BANDS] *= 0.25
-        period = block.power @ _COSINES
-        whole = block.power[:, 2:].sum(axis=1) * 2.0 + 1e-7
-        out[:, -6] = explained
-        out[:, -5] = correlation
-        self.harmonicity = period.max(axis=1) / whole
-        period *= _UNTAPERED
-        nearly = period >= _NEARLY * period.max(axis=1, keepdims=True)
-        self.hertz = _PITCH[nearly.argmax(axis=1)]
-        out[:, -4] = self.harmonicity
-        out[:, -3] = block.is_speech
-        out[:, -2] = block.dbfs * 0.05 + 2.0
-        out[:, -1] = out[:, :8].mean(axis=1) - out[:, 16:BANDS].mean(axis=1)
+        self._find_pitch(block, explained)
+        out[:, _REST] = explained
+        out[:, _REST + 1] = correlation
+        out[:, _REST + 2] = self.harmonicity
+        out[:, _REST + 3] = block.is_speech
+        out[:, _REST + 4] = block.dbfs * 0.05 + 2.0
+        out[:, _REST + 5] = out[:, :8].sum(axis=1) * 0.125
+        out[:, _REST + 5] -= out[:, 16:BANDS].sum(axis=1) * 0.125
         return out
+
+    def _find_pitch(self, block: Block, explained: Floats) -> None:
+        """How much each frame repeats itself, and how often a second.
+
+        What our own prompt explains repeats nothing.
+        """
+        power = block.power
+        whole = power[:, 2:].sum(axis=1)
+        whole += whole
+        whole += 1e-7
+        periods = power @ _COSINES
+        periods *= ((1.0 - explained) / whole)[:, None]
+        self.harmonicity = periods.max(axis=1)
+        nearly = periods >= _NEARLY * self.harmonicity[:, None]
+        self.hertz = _PITCH[nearly.argmax(axis=1)]

@@ -52,7 +52,14 @@ CRY_SHARE = 0.09
 """Speech that is a cry, scream, sob, laugh or cough made by rule."""
 RULE_SHARE = 0.45
 """Ghosts made by rule; the others are recordings."""
-RULE_SHARES = {"digital_silence": 0.3, "rustle": 3.0, "strokes": 3.0, "walking": 2.0}
+RULE_SHARES = {
+    "digital_silence": 0.3,
+    "rustle": 3.0,
+    "strokes": 3.0,
+    "walking": 2.0,
+    "dog_bark": 2.0,
+    "bell": 1.5,
+}
 """What pockets do most is drawn more often than the other rules, which count 1."""
 NOISY_SHARE = 0.6
 """Speech before a noise …"""

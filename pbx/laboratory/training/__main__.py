@@ -19,7 +19,7 @@ from pbx.laboratory.training.learn import CHANNELS, Progressed, learn, write
 
 WEIGHTS = Path("ghostfilter/weights/listener.npz")
 EXAMPLES = 40_000
-EPOCHS = 10
+EPOCHS = 12
 SEED = 112
 DOUBT = (-3.0, -3.0)
 SURE = (1.5, 2.0)

@@ -40,7 +40,7 @@ class Examples:
     """Many clips of FRAMES frames each."""
 
     features: NDArray[np.float16]
-    """(clips, FRAMES, 79)"""
+    """(clips, FRAMES, 54)"""
     near: NDArray[np.uint8]
     """(clips, FRAMES): NOBODY, SOMEBODY or UNKNOWN near the phone."""
     voice: NDArray[np.uint8]
@@ -88,7 +88,7 @@ def join(parts: Sequence[Examples]) -> Examples:
 
 
 def features_of(pcm: Pcm, prompt: Pcm | None) -> NDArray[np.float32]:
-    """(frames, 79) of a clip's whole blocks; `prompt` is sent from its first frame."""
+    """(frames, 54) of a clip's whole blocks; `prompt` is sent from its first frame."""
     blocks, echo, features = Blocks(), Echo(), Features()
     if prompt is not None:
         echo.started(prompt.astype("<i2").tobytes(), 0)

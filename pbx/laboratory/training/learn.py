@@ -1,4 +1,4 @@
-"""Learning the net's weights from examples, with PyTorch, on one core."""
+"""Learning the net's weights from examples, with PyTorch, on two cores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ghostfilter.belief import SMOOTHED_FRAMES
 from ghostfilter.features import BANDS
 from pbx.laboratory.training.examples import DISTANT, SPEECH, Examples
 
@@ -28,7 +27,10 @@ DELAY_FRAMES = 5
 """The net may wait 100 ms before it calls a frame spoken."""
 CLIP_SHARE = 0.5
 """How much the call's verdict counts beside each frame's."""
+SMOOTHED_FRAMES = 24
+"""What is heard of a call: the highest average of so many frames, softly."""
 SOFTNESS = 1.5
+THREADS = 2
 SPOKEN_WEIGHTS = (2.0, 1.5)
 """A spoken frame counts more than a silent one: near, any voice."""
 GAIN_JITTER = 0.25
@@ -75,7 +77,7 @@ def learn(
 ) -> Listener:
     """Train for `epochs`; `tell` hears of each. The same seed gives the same net."""
     torch.manual_seed(seed)
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     rng = np.random.default_rng(seed)
     net = Listener(examples.features.shape[2])
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
@@ -166,7 +168,7 @@ def _jittered(features: Tensor) -> Tensor:
 
 
 def _of_the_call(logits: Tensor) -> Tensor:
-    """(clips, 2): softly, the highest average of 240 ms, as `ghostfilter.belief`."""
+    """(clips, 2): softly, the highest average, as `ghostfilter.belief` has it."""
     smooth = functional.avg_pool1d(
         functional.pad(logits, (SMOOTHED_FRAMES - 1, 0), value=-4.0), SMOOTHED_FRAMES, 1
     )
