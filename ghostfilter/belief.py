@@ -1,8 +1,9 @@
 """From the net's opinion of each frame to a belief about the call.
 
-A frame proves little; a quarter of a second that agrees with itself does. So the logits
-are averaged over 240 ms, and the highest average of the call is what is believed of it:
-more audio can only add a person, never take one away.
+A frame proves little; frames that agree with each other do. Somebody is *surely* there
+when the average of 240 ms says so: quick, because he waits. That nobody is there is
+judged by averages of 0.8 s, in which a single bang or squeak is no voice.
+The highest average of the call counts: more audio can only add a person.
 """
 
 from __future__ import annotations
@@ -10,50 +11,90 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghostfilter.net import Weights
 from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
-SMOOTHED_FRAMES = 12
+QUICK_FRAMES = 12
+SLOW_FRAMES = 40
 NEAR = 0
 ANY_VOICE = 1
+VOICE_SHARE = np.float32(0.25)
+"""How much any voice adds to the slow belief in a near one."""
 NOBODY = np.float32(-8.0)
-"""The logit of frames known to be a machine's or our own."""
+"""The logit of frames known to be a machine's, and of the time before the call."""
+SURE = 0.9
+DOUBT_MOST = 0.89
+"""However much slow averages say, sure are only the quick ones."""
+
+_COLUMNS = 4
+"""Near and any voice; then both once more without the frames that are pure tone."""
+_KEPT = SLOW_FRAMES - 1
 
 
 class Belief:
     """One call's belief in a person near the phone, and in any voice."""
 
-    __slots__ = ("_doubt", "_highest", "_line", "_slope")
+    __slots__ = ("_doubt", "_line", "_quick", "_slow", "_sure", "is_machine")
 
     def __init__(self, weights: Weights) -> None:
-        self._line = np.full((SMOOTHED_FRAMES - 1 + BLOCK_FRAMES, 2), NOBODY)
-        self._highest = [-math.inf, -math.inf]
-        self._doubt = weights.doubt.tolist()
-        # σ(ln 9) = 0.9
-        self._slope = (math.log(9.0) / (weights.sure - weights.doubt)).tolist()
+        self._line = np.full((_KEPT + BLOCK_FRAMES, _COLUMNS), NOBODY)
+        self._quick = np.full(2, -np.inf, np.float32)
+        self._slow = np.full(_COLUMNS, -np.inf, np.float32)
+        self._doubt, self._sure = weights.doubt, weights.sure
+        self.is_machine = False
+        """Whether the call's tones are known to be a machine's: they are no voice."""
 
-    def push(self, logits: Floats) -> Floats:
-        """(8, 2) logits of a block → (8, 2) their averages over the last 240 ms."""
-        self._line[:-BLOCK_FRAMES] = self._line[BLOCK_FRAMES:]
-        self._line[-BLOCK_FRAMES:] = logits
-        sums = self._line.cumsum(axis=0)
-        sums[SMOOTHED_FRAMES:] -= sums[:-SMOOTHED_FRAMES].copy()
-        smooth = sums[SMOOTHED_FRAMES - 1 :] * np.float32(1.0 / SMOOTHED_FRAMES)
-        for head, highest in enumerate(smooth.max(axis=0).tolist()):
-            self._highest[head] = max(self._highest[head], highest)
-        return np.asarray(smooth, np.float32)
+    def push(self, logits: Floats, tonal: NDArray[np.bool_]) -> Floats:
+        """(8, 2) logits of a block → (8, 2) their averages over the last 240 ms.
+
+        `tonal`: which frames are nothing but tone. Raises FloatingPointError for what
+        is no number: compared with anything it is never the higher, so it would pass
+        for nobody.
+        """
+        if not np.isfinite(logits).all():
+            raise FloatingPointError("the net's opinion is no number")
+        line = self._line
+        line[:_KEPT] = line[BLOCK_FRAMES:]
+        new = line[_KEPT:]
+        new[:, :2] = logits
+        new[:, 0] += VOICE_SHARE * new[:, 1]
+        new[:, 2:] = new[:, :2]
+        new[tonal, 2:] = NOBODY
+        slow = _averages(line, SLOW_FRAMES)
+        np.maximum(self._slow, slow.max(axis=0), out=self._slow)
+        quick = _averages(line[-(QUICK_FRAMES - 1 + BLOCK_FRAMES) :, :2], QUICK_FRAMES)
+        quick[:, 0] -= VOICE_SHARE * quick[:, 1]
+        np.maximum(self._quick, quick.max(axis=0), out=self._quick)
+        return quick
 
     @property
     def person(self) -> float:
         """0…1; 0.5 at the net's `doubt`, 0.9 at its `sure`."""
-        return self._calibrated(NEAR, self._highest[NEAR])
+        return self._calibrated(NEAR)
 
     @property
     def voices(self) -> float:
         """0…1, likewise, for any voice."""
-        return self._calibrated(ANY_VOICE, self._highest[ANY_VOICE])
+        return self._calibrated(ANY_VOICE)
 
-    def _calibrated(self, head: int, logit: float) -> float:
-        z = (logit - self._doubt[head]) * self._slope[head]
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, z))))
+    def _calibrated(self, head: int) -> float:
+        quick = float(self._quick[head] - self._sure[head]) + math.log(9.0)
+        if (sure := _logistic(quick)) >= SURE:
+            return sure
+        slow = self._slow[head + 2 * self.is_machine] - self._doubt[head]
+        return min(_logistic(float(slow)), DOUBT_MOST)
+
+
+def _averages(line: Floats, frames: int) -> Floats:
+    """(n, columns) → (n − frames + 1, columns): the means of so many in a row."""
+    sums = np.cumsum(line, axis=0, dtype=np.float32)
+    means = sums[frames - 1 :].copy()
+    means[1:] -= sums[:-frames]
+    means *= np.float32(1.0 / frames)
+    return means
+
+
+def _logistic(z: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, z))))

@@ -31,6 +31,7 @@ ECHOED = 0.5
 """An echoed frame: this share of it is our prompt …"""
 ECHO_DBFS = -70.0
 """… and it is no silence."""
+MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})
 QUIET_DBFS = -48.0
 QUIET_RISE_DB = 6.0
 SILENT_FLOOR_DBFS = -66.0
@@ -95,9 +96,13 @@ class Detector:
 
     def evidence(self) -> Evidence:
         """Everything heard so far."""
+        tones = self._tones.heard()
+        self._belief.is_machine = self._tones.is_beeping or any(
+            heard.sound in MACHINES for heard in tones
+        )
         return Evidence(
             frames=self._frames,
-            heard=tuple(sorted(self._heard(), key=lambda heard: heard.from_frame)),
+            heard=tuple(sorted(self._heard(tones), key=lambda heard: heard.from_frame)),
             person=self._belief.person,
             voices=self._belief.voices,
             loudest_dbfs=self._levels.loudest_dbfs,
@@ -122,7 +127,7 @@ class Detector:
         features = self._features.of(block, bands, explained, self._echo.correlation)
         logits = self._net.push(features)
         logits[machine] = NOBODY
-        smooth = self._belief.push(logits)
+        smooth = self._belief.push(logits, self._tones.explains())
         pitch = (block.dbfs, self._features.harmonicity, self._features.hertz)
         near = smooth[:, NEAR] >= self._sure[NEAR]
         self._near.push(block.first_frame, near, *pitch)
@@ -148,7 +153,7 @@ class Detector:
             self._near.manner, self._levels.floor_dbfs, self._belief.person
         )
 
-    def _heard(self) -> list[Heard]:
+    def _heard(self, tones: list[Heard]) -> list[Heard]:
         floor = self._levels.floor_dbfs
         voice = self._voice() or self._distant.heard(
             Sound.DISTANT_VOICE, floor, self._belief.voices
@@ -156,7 +161,7 @@ class Detector:
         echo = None
         if self._echoed.frames >= ECHO_FRAMES:
             echo = self._echoed.heard(Sound.ECHO, floor, self._echo.correlation)
-        heard = [*self._tones.heard(), *self._loud.heard()]
+        heard = [*tones, *self._loud.heard()]
         if self._is_knocking():
             heard += self._knocks.heard()
         heard += [sound for sound in (voice, echo) if sound is not None]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostfilter.belief import SMOOTHED_FRAMES
+from ghostfilter.belief import QUICK_FRAMES
 from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import Floats
 
@@ -43,7 +43,7 @@ class Stretch:
         if not count:
             return
         if self.first is None:
-            onset = first_frame + int(held.argmax()) - SMOOTHED_FRAMES
+            onset = first_frame + int(held.argmax()) - QUICK_FRAMES
             self.first = max(0, onset + 1)
         self.frames += count
         self._energy += float((10.0 ** (dbfs[held] / 10.0)).sum())

@@ -1,0 +1,82 @@
+"""From frames to a belief: quick to be sure of somebody, slow to be sure of nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ghostfilter.belief import DOUBT_MOST, QUICK_FRAMES, SLOW_FRAMES, Belief
+from ghostfilter.net import shipped_weights
+from ghostfilter.spectra import BLOCK_FRAMES, Floats
+
+WEIGHTS = replace(
+    shipped_weights(),
+    doubt=np.array([-2.0, -2.0], np.float32),
+    sure=np.array([2.0, 2.0], np.float32),
+)
+NO_TONE = np.zeros(BLOCK_FRAMES, np.bool_)
+
+
+def after(*logits: float, tonal: bool = False, machine: bool = False) -> Belief:
+    """The belief after so many frames; a voice's logit is the near one's."""
+    belief = Belief(WEIGHTS)
+    belief.is_machine = machine
+    padded = list(logits) + [-8.0] * (-len(logits) % BLOCK_FRAMES)
+    for at in range(0, len(padded), BLOCK_FRAMES):
+        block = np.array(padded[at : at + BLOCK_FRAMES], np.float32)
+        belief.push(np.stack([block, block], axis=1), NO_TONE | tonal)
+    return belief
+
+
+def test_240_ms_are_enough_to_be_sure() -> None:
+    assert after(*[4.0] * QUICK_FRAMES).person >= 0.9
+    assert after(*[4.0] * (QUICK_FRAMES // 2)).person < 0.9
+
+
+def test_a_single_bang_is_forgiven() -> None:
+    assert after(*[-6.0] * 40, 6.0, 6.0, *[-6.0] * 40).person < 0.5
+
+
+def test_what_goes_on_for_long_at_half_strength_is_doubt() -> None:
+    belief = after(*[-0.5] * (2 * SLOW_FRAMES))
+    assert 0.5 < belief.person <= DOUBT_MOST
+
+
+def test_the_belief_never_falls() -> None:
+    belief = Belief(WEIGHTS)
+    seen = []
+    for logit in (-6, 3, -6, -6, -6, -6, 1, -8):
+        logits = np.full((BLOCK_FRAMES, 2), logit, np.float32)
+        belief.push(logits, NO_TONE)
+        seen.append(belief.person)
+    assert seen == sorted(seen)
+
+
+def test_a_machine_s_tones_are_no_voice_once_it_is_known() -> None:
+    tone = [0.0] * (2 * SLOW_FRAMES)
+    assert after(*tone, tonal=True).person > 0.5
+    assert after(*tone, tonal=True, machine=True).person < 0.5
+    assert after(*tone, tonal=False, machine=True).person > 0.5
+
+
+def test_the_quick_averages_are_the_net_s_own() -> None:
+    belief = Belief(WEIGHTS)
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 3, (10 * BLOCK_FRAMES, 2)).astype(np.float32)
+    quick: list[Floats] = [
+        belief.push(logits[at : at + BLOCK_FRAMES], NO_TONE)
+        for at in range(0, len(logits), BLOCK_FRAMES)
+    ]
+    found = np.concatenate(quick)
+    for frame in (20, 47, 79):
+        wanted = logits[frame - QUICK_FRAMES + 1 : frame + 1].mean(axis=0)
+        assert found[frame] == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_number_is_an_error_not_nobody(bad: float) -> None:
+    logits = np.full((BLOCK_FRAMES, 2), bad, np.float32)
+    with pytest.raises(FloatingPointError, match="no number"):
+        Belief(WEIGHTS).push(logits, NO_TONE)
