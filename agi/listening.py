@@ -49,7 +49,10 @@ _log = logging.getLogger(__name__)
 CONNECT_SECONDS = 2.5
 """Asterisk itself gives up connecting after 2 s (MAX_CONNECT_TIMEOUT_MSEC)."""
 
-_ENDED = {Outcome.KEY: "key", Outcome.VOICE: "voice"}
+LEAST_PROMPT_SECONDS = 0.5
+"""No question is shorter; the dialplan thinks the same of the goodbye."""
+
+_ENDED: dict[Outcome | None, str] = {Outcome.KEY: "key", Outcome.VOICE: "voice"}
 
 
 class Listening(Ear):
@@ -107,10 +110,15 @@ class Listening(Ear):
 
     @property
     def asked(self) -> int:
-        """How many prompts the caller was asked by; one that is missing asks nobody."""
+        """How many prompts the caller was asked by.
+
+        One that is missing, or too short to say anything, asks nobody; nor does one
+        that never came to its end, because Asterisk did not take it.
+        """
         playing = [] if self._playing is None else [self._playing[0]]
-        ended = sum(prompt.heard_ms > 0 for prompt in self.prompts)
-        return ended + sum(self._prompt(name).seconds > 0 for name in playing)
+        ended = [prompt.name for prompt in self.prompts if prompt.ended == "end"]
+        lengths = [self._prompt(name).seconds for name in (*ended, *playing)]
+        return sum(seconds >= LEAST_PROMPT_SECONDS for seconds in lengths)
 
     @property
     def lasted_ms(self) -> int:
@@ -162,8 +170,8 @@ class Listening(Ear):
             self._noticed(heard)
 
     def press(self, key: str) -> None:
-        """Any key."""
-        if self._finished_at is None:
+        """Any key; the first also when the flow has just ended: nobody judged yet."""
+        if self._finished_at is None or not self.keys:
             self.keys.append(KeyPressed(key, self._ms(self._loop.time())))
             self._handle(Digit(key))
 
@@ -244,7 +252,7 @@ class Listening(Ear):
 
     def _stop(self) -> None:
         if self._playing is not None:
-            self._note_prompt(_ENDED.get(self._engine.outcome or Outcome.KEY, "caller"))
+            self._note_prompt(_ENDED.get(self._engine.outcome, "caller"))
             if self._engine.outcome is None:
                 self._tell_filter(None)
         if self._line is not None:
@@ -254,7 +262,7 @@ class Listening(Ear):
         self._timer.cancel()
         self._finished_at = self._loop.time()
         if outcome is Outcome.NO_INPUT and self.asked < ASKED_ENOUGH:
-            self.error = f"asked {self.asked} of {ASKED_ENOUGH} times: prompt missing"
+            self.error = f"asked {self.asked} of {ASKED_ENOUGH} times"
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 

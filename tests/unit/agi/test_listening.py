@@ -73,6 +73,21 @@ async def test_a_key_ends_it() -> None:
     assert line.told == ["play", "stop", "end", "abort"], "should Asterisk not close it"
 
 
+async def test_a_key_before_the_verdict_counts_though_the_flow_has_ended() -> None:
+    """Asterisk needs a moment to leave AudioSocket; a thumb needs no more."""
+    flow = Flow((Step("greeting", 0.0, 0.01),))
+    ear = Listening(flow, lambda _: PROMPT)
+    ear.connect(Line())
+    await asyncio.sleep(0)
+    ear.prompt_ended()
+    assert await ear.outcome(1) is Outcome.NO_INPUT
+    ear.press("5")
+    ear.press("6")
+    assert ear.key == "5"
+    assert [key.digit for key in ear.keys] == ["5"]
+    ear.close()
+
+
 async def test_the_prompt_s_end_is_noted_once() -> None:
     ear, _ = await connected()
     ear.prompt_ended()
@@ -206,7 +221,33 @@ async def test_who_was_not_asked_twice_is_no_ghost() -> None:
     assert ear.asked == 1, "while the second plays"
     ear.prompt_ended()
     assert await ear.outcome(1) is Outcome.NO_INPUT
-    assert ear.error == "asked 1 of 2 times: prompt missing"
+    assert ear.error == "asked 1 of 2 times"
+    ear.close()
+
+
+async def test_a_prompt_that_asterisk_did_not_take_asks_nobody() -> None:
+    """Its timer ended it, not its end."""
+    flow = Flow((Step("greeting", -0.99, 0.01), Step("second", -0.99, 0.01)))
+    ear = Listening(flow, lambda _: PROMPT)
+    ear.connect(line := Line())
+    assert await ear.outcome(1) is Outcome.NO_INPUT
+    assert line.told == ["play", "stop", "play", "stop", "stop"]
+    assert [prompt.ended for prompt in ear.prompts] == ["caller", "caller"]
+    assert ear.error == "asked 0 of 2 times"
+    ear.close()
+
+
+async def test_a_prompt_too_short_to_say_anything_asks_nobody() -> None:
+    flow = Flow((Step("greeting", 0.1, 0.01), Step("second", 0.1, 0.01)))
+    ear = Listening(flow, lambda _: Prompt(frames.SILENCE * 5, 0.1, bytes(1600)))
+    ear.connect(line := Line())
+    for told in (1, 2):
+        await until(lambda told=told: line.told == ["play"] * told)  # type: ignore[misc]
+        await asyncio.sleep(0.01)
+        ear.prompt_ended()
+    assert await ear.outcome(1) is Outcome.NO_INPUT
+    assert ear.asked == 0
+    assert ear.error == "asked 0 of 2 times"
     ear.close()
 
 
