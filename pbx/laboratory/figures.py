@@ -65,8 +65,8 @@ class Delays:
     early: int
     """Passed before the speech began: by noise, or by a label that is late."""
     never: int
-    """Not sure while the clip lasted. It may have been passed at its end all the same,
-    for doubt."""
+    """Not sure while the clip lasted. At its end he is led to an operator all the same,
+    behind others, unless nothing speaks for a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def worst(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
         "Distant voices released": _rising(
             one for one in every if one.row.label is Label.DISTANT and _is_released(one)
         ),
-        "People in doubt: passed, but only at the end": _rising(
+        "People in doubt: not sure by the end of the clip": _rising(
             one for one in people if one.verdict.reason is Reason.DOUBT
         ),
         "Ghosts taken for people": _rising(

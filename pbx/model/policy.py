@@ -56,8 +56,9 @@ class Policy(BaseModel):
     """Something was heard, but no person: noise, machines' tones, our own echo."""
     distant: Treatment = Treatment.OPERATOR
     """Voices, but nobody near: television, a market, the next room."""
-    doubt: Treatment = Treatment.OPERATOR
-    """The filter is not sure that nobody is there. Nobody may be released for it."""
+    doubt: Treatment = Treatment.LOW_PRIORITY
+    """The filter is not sure that nobody is there. Nobody may be released for it; who
+    is in doubt waits behind those who are surely people."""
     when_idle: WhenIdle = WhenIdle.OPERATOR
     """With an idle operator what is in doubt, distant or without media waits for
     nothing: after the first prompt it goes to him."""

@@ -64,6 +64,9 @@ def test_nobody_is_lost_in_whole_calls(
     assert found.people.released_upper95 <= 0.001
     assert found.pocket.kept >= POCKETS_KEPT
     assert found.stress.kept >= STRESS_KEPT
+    assert found.pocket.own_kept >= POCKETS_KEPT
+    assert found.stress.own_kept >= STRESS_KEPT
+    assert found.distant.own_released == found.distant.own_low_priority == 0
     for delay in (found.people.delay, found.over_echo):
         assert delay.median is not None
         assert delay.p95 is not None

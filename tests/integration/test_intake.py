@@ -57,7 +57,6 @@ def settings(tmp_path: Path) -> Settings:
     text = text.replace("wait_seconds = 3.0", "wait_seconds = 1.0")
     text = text.replace("second_wait_seconds = 5.0", "second_wait_seconds = 1.0")
     text = text.replace("holdout_percent = 2.0", "holdout_percent = 0")
-    text = text.replace('doubt = "operator"', 'doubt = "low-priority"')
     city = tmp_path / "city.toml"
     city.write_text(text)
     made = Settings(state=tmp_path / "var", city_file=city, cache=tmp_path / "cache")
@@ -162,19 +161,21 @@ async def test_trunks_that_pack_audio_otherwise_are_heard_too(
     assert result.fact("VERDICT")["reason"] == "voice"
 
 
-@pytest.mark.parametrize("line", [bytes(FRAME), COMFORT_NOISE])
-async def test_silence_to_the_end_follows_the_policy(
-    worker: Worker, line: bytes
-) -> None:
-    result = await place_call(worker.agi_port, Caller(background=line))
-    assert result.variables["INTAKE"] == "done"
-    assert result.variables["INTAKE_ROUTE"] == "release"
-    verdict = result.fact("VERDICT")
-    assert (verdict["verdict"], verdict["reason"]) == ("release", "silent")
-    assert verdict["evidence"].startswith("silence, floor ")
+async def test_silence_to_the_end_follows_the_policy(worker: Worker) -> None:
     length = GREETING_SECONDS + 1.0 + SECOND_SECONDS + 1.0
-    assert length * 1000 - 200 <= int(verdict["at_ms"]) <= length * 1000 + 500
-    assert [name for name, _ in result.facts] == ["PROMPT", "PROMPT", "VERDICT"]
+    for result in await asyncio.gather(
+        *(
+            place_call(worker.agi_port, Caller(background=line))
+            for line in (bytes(FRAME), COMFORT_NOISE)
+        )
+    ):
+        assert result.variables["INTAKE"] == "done"
+        assert result.variables["INTAKE_ROUTE"] == "release"
+        verdict = result.fact("VERDICT")
+        assert (verdict["verdict"], verdict["reason"]) == ("release", "silent")
+        assert verdict["evidence"].startswith("silence, floor ")
+        assert length * 1000 - 200 <= int(verdict["at_ms"]) <= length * 1000 + 500
+        assert [name for name, _ in result.facts] == ["PROMPT", "PROMPT", "VERDICT"]
 
 
 async def test_a_would_be_release_goes_by_lot_budget_and_switch(
@@ -221,7 +222,10 @@ async def test_an_idle_operator_takes_what_is_not_clear(
 ) -> None:
     """At once if one is idle when the call comes, else at the end if one is then."""
     heard = Detector.evidence
-    monkeypatch.setattr(Detector, "evidence", lambda d: replace(heard(d), person=0.6))
+    # Not a matter of media: a starved machine may not bring 2 s of it by then.
+    monkeypatch.setattr(
+        Detector, "evidence", lambda d: replace(heard(d), person=0.6, frames=2000)
+    )
     now, later, never = await asyncio.gather(
         place_call(worker.agi_port, agi_arg_6="1"),
         place_call(worker.agi_port, Caller(idle_operators="1")),
@@ -234,26 +238,33 @@ async def test_an_idle_operator_takes_what_is_not_clear(
     assert never.fact("VERDICT")["reason"] == "doubt"
 
 
-async def test_a_tap_is_not_silence(worker: Worker) -> None:
+async def test_a_tap_is_not_silence(settings: Settings) -> None:
+    text = settings.city_file.read_text()
+    assert 'noise = "release"' in text
+    settings.city_file.write_text(
+        text.replace('noise = "release"', 'noise = "low-priority"')
+    )
     caller = Caller(audio=tone(0.04), audio_from_seconds=1.5)
-    result = await place_call(worker.agi_port, caller)
+    async with serving(settings) as worker:
+        result = await place_call(worker.agi_port, caller)
     assert result.fact("VERDICT")["reason"] == "noise"
     assert result.variables["INTAKE_ROUTE"] == "queue"
     assert result.variables["INTAKE_PRIORITY"] == "0"
 
 
-async def test_a_repeat_caller_is_never_released(worker: Worker) -> None:
-    result = await place_call(worker.agi_port, agi_arg_4="1")
-    assert result.fact("VERDICT")["reason"] == "repeat-caller"
-    assert result.variables["INTAKE_ROUTE"] == "queue"
-    assert result.variables["INTAKE_PRIORITY"] == "10"
-
-
-async def test_a_caller_without_media_is_never_released(worker: Worker) -> None:
-    result = await place_call(worker.agi_port, Caller(has_media=False))
-    assert result.fact("VERDICT")["reason"] == "no-media"
-    assert result.variables["INTAKE_ROUTE"] == "queue"
-    assert len(result.audio) > 100 * FRAME, (
+async def test_repeat_callers_and_who_sends_no_media_are_never_released(
+    worker: Worker,
+) -> None:
+    again, mute = await asyncio.gather(
+        place_call(worker.agi_port, agi_arg_4="1"),
+        place_call(worker.agi_port, Caller(has_media=False)),
+    )
+    assert again.fact("VERDICT")["reason"] == "repeat-caller"
+    assert mute.fact("VERDICT")["reason"] == "no-media"
+    for result in (again, mute):
+        assert result.variables["INTAKE_ROUTE"] == "queue"
+        assert result.variables["INTAKE_PRIORITY"] == "10"
+    assert len(mute.audio) > 100 * FRAME, (
         "the caller must hear the prompts all the same"
     )
 

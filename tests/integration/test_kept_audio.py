@@ -76,12 +76,15 @@ async def test_a_disk_that_refuses_is_an_alarm_and_the_call_goes_on(
     monkeypatch.setattr(kept_audio, "RETRY_SECONDS", 0.01)
     settings.state.mkdir(exist_ok=True)
     settings.kept.write_text("a file where the folder should be")
+    text = settings.city_file.read_text()
+    settings.city_file.write_text(text.replace('keep = "filtered"', 'keep = "all"'))
     worker = Worker(settings, 0)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.serve(drain_seconds=5.0))
         await until(lambda: can_connect(worker.agi_port))
-        result = await place_call(worker.agi_port, Caller(background=NOISE))
-        assert result.variables["INTAKE_ROUTE"] == "release"
+        caller = Caller(key="0", key_at_seconds=0.2, background=NOISE)
+        result = await place_call(worker.agi_port, caller)
+        assert result.variables["INTAKE_ROUTE"] == "queue"
         await until(lambda: "audio-not-kept" in worker.status.alarms)
         settings.kept.unlink()
         await until(lambda: "audio-not-kept" not in worker.status.alarms)

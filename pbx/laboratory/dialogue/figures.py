@@ -37,6 +37,8 @@ class Group:
     released: int
     own_released: int
     """Released under the city's own policy."""
+    own_low_priority: int
+    """At low priority under the city's own policy."""
     asked_twice: int
     unsigned: int
     """Passed before the person had given a sign: something else was taken for one."""
@@ -49,8 +51,15 @@ class Group:
 
     @property
     def kept(self) -> float:
-        """Share kept from operators or at low priority; 0 of nobody."""
+        """Share kept from operators or at low priority, under the strictest policy;
+        0 of nobody."""
         return (self.released + self.low_priority) / self.n if self.n else 0.0
+
+    @property
+    def own_kept(self) -> float:
+        """The same under the city's own policy, while no operator is idle."""
+        kept = self.own_released + self.own_low_priority
+        return kept / self.n if self.n else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +133,15 @@ def groups(results: Iterable[Result], of: Callable[[Result], str]) -> tuple[Grou
 def group(name: str, results: Sequence[Result]) -> Group:
     """Count one group."""
     rulings = Counter(r.ruling for r in results)
+    own = Counter(r.own_ruling for r in results)
     return Group(
         name=name,
         n=len(results),
         passed=rulings[Ruling.PASS],
         low_priority=rulings[Ruling.LOW_PRIORITY],
         released=rulings[Ruling.RELEASE],
-        own_released=sum(r.own_ruling is Ruling.RELEASE for r in results),
+        own_released=own[Ruling.RELEASE],
+        own_low_priority=own[Ruling.LOW_PRIORITY],
         asked_twice=sum(r.asked >= 2 for r in results),
         unsigned=sum(_is_unsigned(r) for r in results),
         delay=delay(results),

@@ -39,6 +39,8 @@ def as_data(run: Run, found: Figures) -> dict[str, object]:
         "people_before_sign": people.unsigned,
         "pocket_kept_rate": found.pocket.kept,
         "stress_kept_rate": found.stress.kept,
+        "pocket_kept_rate_by_city": found.pocket.own_kept,
+        "stress_kept_rate_by_city": found.stress.own_kept,
         "distant_n": found.distant.n,
         "distant_released": found.distant.released,
         "distant_released_without_second_prompt": found.distant_without_second,
@@ -80,7 +82,8 @@ def as_markdown(run: Run, found: Figures) -> str:
         f" that comes back at −20 dB: {_told(found.over_echo)}. "
         f"{people.unsigned} passed before they had given their sign.",
         f"- Kept from operators or at low priority: pocket mix {_share(found.pocket)}, "
-        f"stress mix {_share(found.stress)}.",
+        f"stress mix {_share(found.stress)}; under this city's policy, no operator "
+        f"idle: {_own_share(found.pocket)} and {_own_share(found.stress)}.",
         f"- Distant voices: {found.distant.passed} of {found.distant.n} to a human, "
         f"{found.distant.low_priority} at low priority, {found.distant.released} "
         f"released ({found.distant_without_second} of them without a second prompt).",
@@ -139,12 +142,12 @@ def _people_table(groups: Iterable[Group]) -> list[str]:
 def _ghost_table(groups: Iterable[Group]) -> list[str]:
     lines = [
         "| | calls | released | by this city | low priority | passed | second prompt "
-        "| kept |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| kept | by this city |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
         f"| {g.name} | {g.n} | {g.released} | {g.own_released} | {g.low_priority} "
-        f"| {g.passed} | {g.asked_twice} | {_share(g)} |"
+        f"| {g.passed} | {g.asked_twice} | {_share(g)} | {_own_share(g)} |"
         for g in groups
     ]
     return lines
@@ -177,10 +180,12 @@ def _group_data(one: Group) -> dict[str, object]:
         "low_priority": one.low_priority,
         "released": one.released,
         "released_by_city": one.own_released,
+        "low_priority_by_city": one.own_low_priority,
         "released_upper95": one.released_upper95,
         "second_prompt": one.asked_twice,
         "before_sign": one.unsigned,
         "kept_rate": one.kept,
+        "kept_rate_by_city": one.own_kept,
         "to_pass_seconds": _delay_data(one.delay),
     }
 
@@ -215,3 +220,7 @@ def _seconds(value: float | None) -> str:
 
 def _share(one: Group) -> str:
     return f"{one.kept:.1%}" if one.n else "–"
+
+
+def _own_share(one: Group) -> str:
+    return f"{one.own_kept:.1%}" if one.n else "–"

@@ -307,7 +307,12 @@ def test_figures_name_the_lost_and_count_the_rest() -> None:
         a_result(index=8, own_ruling=Ruling.LOW_PRIORITY, **lost),
         a_result(index=9, label="fault", kind="no-media", sign_seconds=None, **lost),
         a_result(label="ghost", kind="wind", sign_seconds=None, **lost),
-        a_result(label="ghost", kind="dog_bark", sign_seconds=None),
+        a_result(
+            label="ghost",
+            kind="dog_bark",
+            sign_seconds=None,
+            own_ruling=Ruling.LOW_PRIORITY,
+        ),
         a_result(label="distant", kind="tv", sign_seconds=None, **lost | {"asked": 1}),
     ]
     found = figures(results)
@@ -321,6 +326,7 @@ def test_figures_name_the_lost_and_count_the_rest() -> None:
     assert found.people.unsigned == 1
     assert (found.people.delay.n, found.people.delay.median) == (1, 0.5)
     assert (found.pocket.kept, found.stress.kept) == (1.0, 0.5)
+    assert (found.pocket.own_kept, found.stress.own_kept) == (0.0, 0.5)
     assert found.distant_without_second == 1
     run = Run(seed=3, left_out=1, missing_codecs="", cpu_seconds=2.0, date="today")
     text = as_markdown(run, found)
@@ -330,6 +336,7 @@ def test_figures_name_the_lost_and_count_the_rest() -> None:
     data = as_data(run, found)
     assert data["people_released"] == 1
     assert data["pocket_kept_rate"] == 1.0
+    assert data["stress_kept_rate_by_city"] == 0.5
     many = figures([a_result(index=i, **lost) for i in range(60)])
     assert "… and 10 more" in as_markdown(run, many)
 

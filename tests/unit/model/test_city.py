@@ -92,7 +92,7 @@ def test_asking_for_a_queue_nobody_declared_is_a_key_error() -> None:
          "flows.filter0.deadline_seconds", "greater than or equal to 10"),
         ("wait_seconds = 3.0", "wait_seconds = 9.0\n# deadline_seconds = 10",
          "wait_seconds = 9.0", "flows.filter0.wait_seconds", ""),
-        ('doubt = "operator"', 'doubt = "release"', "doubt =",
+        ('doubt = "low-priority"', 'doubt = "release"', "doubt =",
          "flows.filter0.filter.doubt", "low-priority or operator, never release"),
         ('holdout = "low-priority"', 'holdout = "release"', "holdout =",
          "flows.filter0.filter.holdout", "never release"),

@@ -56,6 +56,19 @@ def test_tails_agree_with_scipy(n: int, p: float, data: st.DataObject) -> None:
     )
 
 
+@pytest.mark.parametrize("n", [1, 2, 39, 400])
+@pytest.mark.parametrize(
+    "p", [0.0, 5e-324, 1e-308, 1e-17, 1.2e-16, 1e-9, 1 - 1e-9, 1 - 2e-16, 1.0]
+)
+def test_tails_agree_with_scipy_at_the_edges(n: int, p: float) -> None:
+    """Where p or 1 − p is 0 to a double: no logarithm of it, please."""
+    for k in {-1, 0, 1, n // 2, n - 1, n, n + 1}:
+        expected = float(stats.binom.cdf(k, n, p))
+        assert at_most(k, n, p) == pytest.approx(expected, abs=1e-9)
+        below = float(stats.binom.cdf(k - 1, n, p))
+        assert at_least(k, n, p) == pytest.approx(1 - below, abs=1e-9)
+
+
 def test_chances_too_small_for_a_double() -> None:
     assert at_most(0, 1, 5e-324) == 1
     assert at_least(1, 1, 5e-324) == 0
