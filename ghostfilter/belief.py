@@ -33,6 +33,18 @@ _COLUMNS = 4
 _KEPT = SLOW_FRAMES - 1
 
 
+def _means(frames: int) -> Floats:
+    """(8, frames + 7): what makes, of a row of frames, their last eight averages."""
+    ends = np.arange(BLOCK_FRAMES)[:, None] + frames
+    places = np.arange(frames + BLOCK_FRAMES - 1)[None]
+    inside = (places < ends) & (places >= ends - frames)
+    return (inside / frames).astype(np.float32)
+
+
+_SLOW = _means(SLOW_FRAMES)
+_QUICK = _means(QUICK_FRAMES)
+
+
 class Belief:
     """One call's belief in a person near the phone, and in any voice."""
 
@@ -62,11 +74,11 @@ class Belief:
         new[:, 0] += VOICE_SHARE * new[:, 1]
         new[:, 2:] = new[:, :2]
         new[tonal, 2:] = NOBODY
-        slow = _averages(line, SLOW_FRAMES)
-        np.maximum(self._slow, slow.max(axis=0), out=self._slow)
-        quick = _averages(line[-(QUICK_FRAMES - 1 + BLOCK_FRAMES) :, :2], QUICK_FRAMES)
+        slow = np.maximum.reduce(_SLOW @ line)
+        np.maximum(self._slow, slow, out=self._slow)
+        quick: Floats = _QUICK @ line[-len(_QUICK[0]) :, :2]
         quick[:, 0] -= VOICE_SHARE * quick[:, 1]
-        np.maximum(self._quick, quick.max(axis=0), out=self._quick)
+        np.maximum(self._quick, np.maximum.reduce(quick), out=self._quick)
         return quick
 
     @property
@@ -85,15 +97,6 @@ class Belief:
             return sure
         slow = self._slow[head + 2 * self.is_machine] - self._doubt[head]
         return min(_logistic(float(slow)), DOUBT_MOST)
-
-
-def _averages(line: Floats, frames: int) -> Floats:
-    """(n, columns) → (n − frames + 1, columns): the means of so many in a row."""
-    sums = np.cumsum(line, axis=0, dtype=np.float32)
-    means = sums[frames - 1 :].copy()
-    means[1:] -= sums[:-frames]
-    means *= np.float32(1.0 / frames)
-    return means
 
 
 def _logistic(z: float) -> float:

@@ -59,6 +59,10 @@ _COSINES *= np.array(
 _NEARLY = np.float32(0.93)
 """The shortest period about as strong as the strongest is the pitch's."""
 _COSINES[:2] = 0.0  # mains hum and the offset of a cheap sound card are no voice
+_TWICE = np.full(BINS, 2.0, np.float32)
+_TWICE[:2] = 0.0
+_TILT = np.zeros(BANDS, np.float32)
+_TILT[:8], _TILT[16:] = 0.125, -0.125
 
 
 def mel_power(power: Floats) -> Floats:
@@ -87,9 +91,9 @@ class Features:
         `explained` (8,) and `correlation` are the echo's own: what share it took out.
         """
         log = np.log(bands + EPSILON)
-        self._lowest[self._at % FLOOR_BLOCKS] = log.min(axis=0)
+        self._lowest[self._at % FLOOR_BLOCKS] = np.minimum.reduce(log)
         self._at += 1
-        floor = self._lowest.min(axis=0)
+        floor = np.minimum.reduce(self._lowest)
         out = np.empty((BLOCK_FRAMES, FEATURES), np.float32)
         out[:, :BANDS] = log
         out[:, :BANDS] *= 0.25
@@ -102,8 +106,7 @@ class Features:
         out[:, _REST + 2] = self.harmonicity
         out[:, _REST + 3] = block.is_speech
         out[:, _REST + 4] = block.dbfs * 0.05 + 2.0
-        out[:, _REST + 5] = out[:, :8].sum(axis=1) * 0.125
-        out[:, _REST + 5] -= out[:, 16:BANDS].sum(axis=1) * 0.125
+        out[:, _REST + 5] = out[:, :BANDS] @ _TILT
         return out
 
     def _find_pitch(self, block: Block, explained: Floats) -> None:
@@ -112,11 +115,10 @@ class Features:
         What our own prompt explains repeats nothing.
         """
         power = block.power
-        whole = power[:, 2:].sum(axis=1)
-        whole += whole
+        whole = power @ _TWICE
         whole += 1e-7
         periods = power @ _COSINES
         periods *= ((1.0 - explained) / whole)[:, None]
-        self.harmonicity = periods.max(axis=1)
+        self.harmonicity = np.maximum.reduce(periods, axis=1)
         nearly = periods >= _NEARLY * self.harmonicity[:, None]
         self.hertz = _PITCH[nearly.argmax(axis=1)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ghostfilter.vad import FRAME_BYTES, Vad
@@ -41,9 +40,11 @@ class Block:
     """(8,): webrtcvad's opinion."""
 
 
-_WINDOW = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+_HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+_SCALE = np.float32(1.0 / FULL_SCALE)
 _BEFORE = WINDOW - FRAME_SAMPLES
 _BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
+_INDEX = np.arange(WINDOW) + FRAME_SAMPLES * np.arange(BLOCK_FRAMES)[:, None]
 
 
 class Blocks:
@@ -71,22 +72,24 @@ class Blocks:
         return self._block() if len(self._held) == BLOCK_FRAMES else None
 
     def _block(self) -> Block:
-        raw = np.frombuffer(b"".join(self._held), np.int16)
-        samples = raw.astype(np.float32)
-        samples *= 1.0 / FULL_SCALE
-        line = np.concatenate((self._tail, samples))
+        line = np.empty(_BEFORE + _BLOCK_SAMPLES, np.float32)
+        line[:_BEFORE] = self._tail
+        samples = line[_BEFORE:]
+        np.multiply(np.frombuffer(b"".join(self._held), np.int16), _SCALE, out=samples)
         self._tail = line[-_BEFORE:]
-        windows = sliding_window_view(line, WINDOW)[::FRAME_SAMPLES] * _WINDOW
-        spectrum = np.fft.rfft(windows)
-        power = spectrum.real**2 + spectrum.imag**2
+        power = np.abs(np.fft.rfft(line.take(_INDEX) * _HANN))
+        power *= power
         frames = samples.reshape(BLOCK_FRAMES, FRAME_SAMPLES)
-        energy = np.einsum("ij,ij->i", frames, frames)
-        dbfs = 10.0 * np.log10(energy * (1.0 / FRAME_SAMPLES) + 2.5e-10)
+        dbfs = np.einsum("ij,ij->i", frames, frames)
+        dbfs *= 1.0 / FRAME_SAMPLES
+        dbfs += 2.5e-10
+        np.log10(dbfs, out=dbfs)
+        dbfs *= 10.0
         block = Block(
             first_frame=self._frames - BLOCK_FRAMES,
             samples=samples,
-            power=power.astype(np.float32, copy=False),
-            dbfs=dbfs.astype(np.float32, copy=False),
+            power=power,
+            dbfs=dbfs,
             is_speech=np.array(self._speech),
         )
         self._held.clear()
