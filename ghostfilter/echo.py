@@ -109,7 +109,7 @@ class Echo:
     def __init__(self) -> None:
         self._sent = _NOTHING
         self._from = 0
-        self._until = 0
+        self._until = -LATEST
         self._alike = np.zeros(LAGS, np.float32)
         self._energy = np.full(LAGS, 1e-3, np.float32)
         self._line_energy = np.float32(1e-3)

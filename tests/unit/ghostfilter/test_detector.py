@@ -8,8 +8,9 @@ import pytest
 from ghostfilter.detector import Detector
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import PERSON, Heard, Sound
+from ghostfilter.tones import Tones
 from tests.unit.ghostfilter.sounds import frames, mixed, noise, silence, spoken, vowel
-from tests.unit.ghostfilter.tone_sounds import key
+from tests.unit.ghostfilter.tone_sounds import key, knock
 
 
 def listen(
@@ -107,6 +108,27 @@ def test_a_key_in_the_audio_is_told_with_its_name() -> None:
     assert evidence.get(Sound.KEY_TONE) is not None
 
 
+def test_two_knocks_are_a_sign_of_a_person() -> None:
+    told, evidence = listen(noise(2, -66) + knocked(2) + noise(2, -66))
+    assert [sign.sound for _, sign in told] == [Sound.KNOCKS]
+    assert evidence.get(Sound.KNOCKS) is not None
+
+
+def test_knocks_in_our_own_prompt_are_not() -> None:
+    prompt = knocked(2, dbfs=-12) + spoken("Tekan tombol apa saja.", dbfs=-20)
+    echo = mixed(silence(0.18) + _softer(prompt * 2, 14), noise(8, -72))
+    told, evidence = listen(echo, prompt * 2)
+    assert Sound.KNOCKS not in {sign.sound for _, sign in told}
+    assert evidence.get(Sound.KNOCKS) is None
+
+
+def test_a_telephone_s_own_beeps_do_not_knock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tones, "is_beeping", True)
+    told, evidence = listen(noise(2, -66) + knocked(2) + noise(2, -66))
+    assert told == []
+    assert evidence.get(Sound.KNOCKS) is None
+
+
 def test_the_floor_is_the_line_s_quiet_share() -> None:
     _, evidence = listen(noise(1.0, -45) + noise(3.0, -20, seed=2))
     assert evidence.floor_dbfs == pytest.approx(-45, abs=2)
@@ -147,6 +169,12 @@ def test_nothing_heard_at_all() -> None:
 def test_a_frame_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="320 bytes, not 160"):
         Detector().push(bytes(160))
+
+
+def knocked(times: int, dbfs: float = -20.0) -> bytes:
+    still = np.zeros(3200)
+    wave = np.concatenate([part for _ in range(times) for part in (knock(dbfs), still)])
+    return (wave * 32768).astype("<i2").tobytes()
 
 
 def dtmf(name: str, seconds: float) -> bytes:

@@ -1,0 +1,72 @@
+"""Our own prompt, coming back: found, followed, taken out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ghostfilter.echo import Echo
+from ghostfilter.features import mel_power
+from ghostfilter.spectra import Blocks, Floats
+from tests.unit.ghostfilter.sounds import frames, mixed, noise, silence, spoken
+
+PROMPT = spoken("Halo, satu satu dua Kediri. Tekan tombol apa saja.", dbfs=-20)
+
+
+def softer(pcm: bytes, db: float) -> bytes:
+    return (np.frombuffer(pcm, "<i2") * 10 ** (-db / 20)).astype("<i2").tobytes()
+
+
+def heard(line: bytes, prompt: bytes = PROMPT) -> tuple[Echo, Floats, Floats]:
+    """The echo, and the power of each frame before and after it was taken out."""
+    blocks, echo = Blocks(), Echo()
+    echo.started(prompt, 0)
+    before, after = [], []
+    for frame in frames(line):
+        if (block := blocks.push(frame)) is not None:
+            bands = mel_power(block.power)
+            before.append(bands.sum(axis=1))
+            after.append(echo.without(bands, block.first_frame).sum(axis=1))
+    return echo, np.concatenate(before), np.concatenate(after)
+
+
+@pytest.mark.parametrize("late", [0.06, 0.2, 0.5])
+def test_the_delay_is_found_and_most_of_the_echo_taken_out(late: float) -> None:
+    echo, before, after = heard(
+        mixed(silence(late) + softer(PROMPT, 22), noise(3, -75))
+    )
+    assert echo.delay_seconds == pytest.approx(late, abs=0.03)
+    assert echo.correlation > 0.4
+    later = slice(50, 140)
+    assert after[later].sum() < 0.1 * before[later].sum()
+
+
+def test_a_line_without_echo_has_no_delay_and_keeps_a_voice() -> None:
+    caller = silence(1.5) + spoken("Tolong, rumah saya kebakaran!", dbfs=-26, pitch=70)
+    echo, before, after = heard(mixed(caller, noise(4, -70)))
+    assert echo.delay_seconds is None
+    later = slice(80, 160)
+    assert after[later].sum() > 0.8 * before[later].sum()
+
+
+def test_before_and_long_after_a_prompt_nothing_is_taken() -> None:
+    blocks, echo = Blocks(), Echo()
+    for frame in frames(noise(1, -40)):
+        if (block := blocks.push(frame)) is not None:
+            bands = mel_power(block.power)
+            assert echo.without(bands, block.first_frame) is bands
+    assert not echo.explained.any()
+
+
+def test_a_stopped_prompt_is_expected_no_longer() -> None:
+    echo = Echo()
+    echo.started(PROMPT, 0)
+    echo.stopped(40)
+    bands = np.ones((8, 24), np.float32)
+    assert echo.without(bands, 80) is bands
+
+
+def test_a_prompt_of_silence_explains_nothing() -> None:
+    echo, before, after = heard(spoken("Halo? Halo! Tolong saya!"), silence(2))
+    assert echo.delay_seconds is None
+    assert after.sum() == pytest.approx(before.sum(), rel=0.05)
