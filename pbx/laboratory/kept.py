@@ -72,7 +72,7 @@ class KeptVerdict(_Told):
 class KeptContext(_Told):
     """What else was known."""
 
-    asked: Annotated[int, Field(ge=1, le=9)] = 2
+    asked: Annotated[int, Field(ge=0, le=9)] = 2
     idle_operators: int | None = None
     releases_left: int | None = None
     is_holdout: bool = False

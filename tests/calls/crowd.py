@@ -6,11 +6,16 @@ import asyncio
 import itertools
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pbx.laboratory.dialogue.call import VirtualCall
 from pbx.laboratory.dialogue.house import House, furnished
+from pbx.laboratory.kept import frames_of, read_kept
+from pbx.laboratory.replay import Again, Rules, play_again
 from pbx.model.events import FactTold, Judged, Offered, UnreadableLineError, read_event
+from pbx.model.policy import Policy
 from pbx.simulator.declaration import Declaration
 from pbx.simulator.trial import TrialCity, TrialError
 from tests.bench.sound import quiet_line
@@ -20,6 +25,7 @@ from tests.calls.rough_rtp import Echo, Network, Recording, RtpPhone
 GHOSTS = 65_024 / 86_161
 """Kediri's mix, April to October 2025; who plays a prank or asks is a person too."""
 _VERDICT_SECONDS = 45.0
+_KEPT_SECONDS = 20.0
 _numbers = itertools.count(1)
 
 
@@ -54,10 +60,12 @@ def kediris_mix(clips: Sequence[Clip], count: int, dice: random.Random) -> list[
 def by_the_ear(declared: Declaration) -> None:
     """Only what is heard decides: offline cannot know who is idle (nobody: no phone is
     registered), what the hour has used up, or whom the lot sends to an operator. And
-    whoever may be released is, so that every release thought of is one."""
+    whoever may be released is, so that every release thought of is one. What was
+    heard is kept, of everybody."""
     for flow in declared["flows"].values():
         flow["filter"] |= {"silent": "release", "noise": "release"}
         flow["filter"] |= {"holdout_percent": 0, "releases_per_hour": 10_000}
+    declared["retention"] = {"keep": "all"}
 
 
 def house_of(city: TrialCity) -> House:
@@ -72,8 +80,10 @@ class Compared:
 
     clip: Clip
     live: Judged
+    again: Again
+    """The very frames that the intake heard, and kept, played again offline."""
     offline: Judged
-    """The same packets, in virtual time."""
+    """The clip with the same packets lost, in virtual time: frames come one a tick."""
     unharmed: Judged
     """The same, had the network lost nothing."""
     late_ms: float
@@ -82,21 +92,20 @@ class Compared:
     @property
     def is_equal(self) -> bool:
         """Same ruling, same reason."""
-        return _same(self.live, self.offline)
-
-    @property
-    def is_as_unharmed(self) -> bool:
-        """Neither the loss nor anything else changed the verdict."""
-        return _same(self.live, self.unharmed)
+        again = (self.again.new.value, self.again.new_reason.value)
+        return (self.live.verdict, self.live.reason) == again
 
     def told(self) -> str:
         """For a list of differences."""
+        again = f"{self.again.new}/{self.again.new_reason} ({self.again.because})"
         return (
-            f"{self.clip.name}: live {_told(self.live)}; offline {_told(self.offline)}"
+            f"{self.clip.name}: live {_told(self.live)}; again {again}; "
+            f"offline {_told(self.offline)}"
         )
 
 
-def _same(one: Judged, other: Judged) -> bool:
+def is_same(one: Judged, other: Judged) -> bool:
+    """Same ruling, same reason."""
     return (one.verdict, one.reason) == (other.verdict, other.reason)
 
 
@@ -114,6 +123,8 @@ class Journal:
         self._city = city
         self._read = 0
         self._numbers: dict[str, str] = {}
+        self.call_ids: dict[str, str] = {}
+        """By the caller's number."""
         self.verdicts: dict[str, Judged] = {}
 
     async def verdict(self, number: str) -> Judged:
@@ -154,6 +165,7 @@ class Journal:
         match event:
             case FactTold(fact=Offered(ani=ani)):
                 self._numbers[event.channel] = ani
+                self.call_ids[ani] = event.channel
             case FactTold(fact=Judged() as judged):
                 self.verdicts[self._numbers[event.channel]] = judged
             case _:
@@ -210,29 +222,51 @@ class Crowd:
             self.most_at_once = max(self.most_at_once, await self._city.channels())
             all_in.set()
         return [
-            self._compared(clip, phone, task.result())
+            self._compared(clip, phone, *task.result())
             for clip, phone, task in zip(clips, phones, tasks, strict=True)
         ]
 
-    async def _one(self, phone: RtpPhone, wait: float, all_in: asyncio.Event) -> Judged:
+    async def _one(
+        self, phone: RtpPhone, wait: float, all_in: asyncio.Event
+    ) -> tuple[Judged, Path]:
+        """The verdict, and where what was heard is kept."""
         await asyncio.sleep(wait)
         number = f"0813{next(_numbers):08d}"
         call: Call = await self._exchange.dial(number, stream=phone)
         try:
             judged = await self._journal.verdict(number)
+            kept = await self._kept(self._journal.call_ids[number])
             await all_in.wait()
         finally:
             await call.hang_up()
-        return judged
+        return judged, kept
 
-    def _compared(self, clip: Clip, phone: RtpPhone, live: Judged) -> Compared:
+    async def _kept(self, call_id: str) -> Path:
+        """The story of a call, on the shelf once the caller was handed over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_KEPT_SECONDS):
+                while True:
+                    for path in self._city.settings.kept.glob(f"*/{call_id}.json"):
+                        return path
+                    await asyncio.sleep(0.2)
+        raise TrialError(f"{call_id} was not kept:\n{self._city.last_words()}")
+
+    @property
+    def _policies(self) -> dict[str, Policy]:
+        return {name: flow.filter for name, flow in self._city.city.flows.items()}
+
+    def _compared(
+        self, clip: Clip, phone: RtpPhone, live: Judged, kept: Path
+    ) -> Compared:
+        rules = Rules(self._policies, self.house.prompts.get)
+        again = play_again(read_kept(kept), frames_of(kept), rules)
         plain = RtpPhone(self._city.place.carrier, clip.sound())
         try:
             unharmed = self._offline(plain)
         finally:
             plain.close()
         late_ms = phone.latest_seconds * 1000
-        return Compared(clip, live, self._offline(phone), unharmed, late_ms)
+        return Compared(clip, live, again, self._offline(phone), unharmed, late_ms)
 
     def _offline(self, phone: RtpPhone) -> Judged:
         """The whole call in virtual time, as `gerbang ghostfilter evaluate --dialogue`
