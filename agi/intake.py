@@ -19,11 +19,13 @@ from agi.facts import Fact, Judged
 from agi.figures import Figures
 from agi.in_force import InForce
 from agi.kept_audio import KeptCall, Shelf
-from agi.listening import Listening
+from agi.listening import CONNECT_SECONDS, Listening
 from agi.protocol import Reply, Request
 from agi.session import Session, SessionEndedError
 from ghostfilter.verdict import Context, Policy, Verdict, judge
+from ivr import check
 from ivr.engine import Outcome
+from ivr.flow import PROMPT_GRACE_SECONDS
 from pbx.log import call_id, masked
 from pbx.model.city import Number112
 from pbx.model.policy import WhenIdle
@@ -37,6 +39,8 @@ _dice = random.SystemRandom()
 SCRIPT = "intake"
 HOLD_BACK_SECONDS = 4.0
 """We decide this long before the dialplan's own deadline, whatever is undecided."""
+LONGEST_SECONDS = check.LONGEST_SECONDS + CONNECT_SECONDS + 2 * PROMPT_GRACE_SECONDS
+"""Nor later than this, should a prompt have been made longer since `gerbang check`."""
 LEAVE_SECONDS = 1.0
 """Asterisk leaves AudioSocket within a frame of being told to."""
 
@@ -199,7 +203,8 @@ class _Call:
             reply = self._session.begin("EXEC", "AudioSocket", address)
             self._session.on_end = listening.caller_left
             reply.add_done_callback(lambda _: listening.audio_ended())
-            outcome = await listening.outcome(deadline - HOLD_BACK_SECONDS)
+            longest = min(deadline - HOLD_BACK_SECONDS, LONGEST_SECONDS)
+            outcome = await listening.outcome(longest)
             listening.end_audio()
             if outcome is not Outcome.CALLER_HUNG_UP:
                 await self._session.finish(reply, LEAVE_SECONDS)

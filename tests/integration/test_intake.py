@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agi import server
+from agi import intake, server
 from agi.server import LOOPBACK, PortTakenError, Worker
 from ghostfilter.detector import Detector
 from pbx.asterisk import run
@@ -686,3 +686,15 @@ async def test_a_bad_city_is_told_and_ends_the_command(settings: Settings) -> No
         output, _ = await process.communicate()
     assert process.returncode == 1
     assert "city.toml:1: not TOML" in output.decode()
+
+
+async def test_nobody_listens_longer_than_twenty_seconds_whatever_a_prompt_is(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prompt may have been replaced by a longer one since the city was checked."""
+    assert intake.LONGEST_SECONDS < 25, "20 s, and what connecting and late ends take"
+    monkeypatch.setattr(intake, "LONGEST_SECONDS", 0.5)
+    result = await place_call(worker.agi_port, Caller(audio=COMFORT_NOISE * 20))
+    verdict = result.fact("VERDICT")
+    assert (verdict["verdict"], verdict["reason"]) == ("pass", "error")
+    assert result.variables["INTAKE_ROUTE"] == "queue"
