@@ -20,13 +20,12 @@ QUICK_FRAMES = 12
 SLOW_FRAMES = 40
 NEAR = 0
 ANY_VOICE = 1
-VOICE_SHARE = np.float32(0.25)
+VOICE_SHARE = np.float32(0.6)
 """How much any voice adds to the slow belief in a near one."""
 NOBODY = np.float32(-8.0)
 """The logit of frames known to be a machine's, and of the time before the call."""
-SURE = 0.9
-DOUBT_MOST = 0.89
-"""However much slow averages say, sure are only the quick ones."""
+SLOPE = 0.35
+"""Of the slow belief: 6.3 above `doubt` it is 0.9."""
 
 _COLUMNS = 4
 """Near and any voice; then both once more without the frames that are pure tone."""
@@ -83,20 +82,21 @@ class Belief:
 
     @property
     def person(self) -> float:
-        """0…1; 0.5 at the net's `doubt`, 0.9 at its `sure`."""
-        return self._calibrated(NEAR)
+        """0…1, slowly judged; 0.5 at the net's `doubt`."""
+        return self._slowly(NEAR)
 
     @property
     def voices(self) -> float:
         """0…1, likewise, for any voice."""
-        return self._calibrated(ANY_VOICE)
+        return self._slowly(ANY_VOICE)
 
-    def _calibrated(self, head: int) -> float:
-        quick = float(self._quick[head] - self._sure[head]) + math.log(9.0)
-        if (sure := _logistic(quick)) >= SURE:
-            return sure
+    def sureness(self, head: int) -> float:
+        """0…1, quickly judged: NEAR or ANY_VOICE; 0.9 at the net's `sure`."""
+        return _logistic(float(self._quick[head] - self._sure[head]) + math.log(9.0))
+
+    def _slowly(self, head: int) -> float:
         slow = self._slow[head + 2 * self.is_machine] - self._doubt[head]
-        return min(_logistic(float(slow)), DOUBT_MOST)
+        return _logistic(SLOPE * float(slow))
 
 
 def _logistic(z: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ghostfilter.answers import Answers
 from ghostfilter.belief import ANY_VOICE, NEAR, NOBODY, Belief
 from ghostfilter.echo import SURE as ECHO_SURE
 from ghostfilter.echo import Echo
@@ -42,6 +43,8 @@ class Detector:
     """One call's ears. `push` every frame in order; ask for `evidence` at any time."""
 
     __slots__ = (
+        "_answers",
+        "_asked",
         "_belief",
         "_blocks",
         "_distant",
@@ -70,6 +73,8 @@ class Detector:
         self._sure = weights.sure
         self._tones, self._knocks, self._loud = Tones(), Knocks(), Loud()
         self._levels = Levels()
+        self._answers = Answers()
+        self._asked = 0
         self._near, self._distant, self._echoed = Stretch(), Stretch(), Stretch()
         self._ours = bytearray()
         """One byte a frame: whether it was our own prompt's echo."""
@@ -79,6 +84,7 @@ class Detector:
     def prompt_started(self, reference: bytes) -> None:
         """From now on this is sent to the caller: 8 kHz 16-bit, from its beginning."""
         self._echo.started(reference, self._frames)
+        self._asked += 1
 
     def prompt_stopped(self) -> None:
         """Silence is sent again, from now on."""
@@ -124,6 +130,8 @@ class Detector:
         explained = self._echo.explained
         is_echo = self._echo.correlation >= ECHO_SURE
         self._ours += ((explained >= ECHOED) & is_echo).tobytes()
+        floor = self._levels.floor_dbfs
+        self._answers.push(block, explained, floor, self._asked)
         features = self._features.of(block, bands, explained, self._echo.correlation)
         logits = self._net.push(features)
         logits[machine] = NOBODY
@@ -150,13 +158,13 @@ class Detector:
 
     def _voice(self) -> Heard | None:
         return self._near.heard(
-            self._near.manner, self._levels.floor_dbfs, self._belief.person
+            self._near.manner, self._levels.floor_dbfs, self._belief.sureness(NEAR)
         )
 
     def _heard(self, tones: list[Heard]) -> list[Heard]:
         floor = self._levels.floor_dbfs
         voice = self._voice() or self._distant.heard(
-            Sound.DISTANT_VOICE, floor, self._belief.voices
+            Sound.DISTANT_VOICE, floor, self._belief.sureness(ANY_VOICE)
         )
         echo = None
         if self._echoed.frames >= ECHO_FRAMES:
@@ -164,6 +172,7 @@ class Detector:
         heard = [*tones, *self._loud.heard()]
         if self._is_knocking():
             heard += self._knocks.heard()
+        heard += self._answers.heard()
         heard += [sound for sound in (voice, echo) if sound is not None]
         if not heard and self._frames:
             heard.append(self._background())

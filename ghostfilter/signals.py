@@ -10,7 +10,7 @@ FRAME_SECONDS = 0.02
 
 
 class Sound(StrEnum):
-    """Kinds of sound. The first seven speak for a person."""
+    """Kinds of sound. The first eight speak for a person."""
 
     NEAR_VOICE = "near-voice"
     """Speech, a shout, a child: somebody near the phone."""
@@ -25,6 +25,8 @@ class Sound(StrEnum):
     """A text telephone (Baudot, 1400/1800 Hz): a deaf caller."""
     LOUD = "loud"
     """A loud sound that goes on: an alarm, a horn held down."""
+    ANSWER = "answer"
+    """Any sound at all, in a line that was still until we asked."""
     DISTANT_VOICE = "distant-voice"
     """Voices, but nobody near: babble, television, announcements."""
     ECHO = "prompt-echo"
@@ -47,6 +49,7 @@ PERSON = frozenset(
         Sound.KEY_TONE,
         Sound.TTY,
         Sound.LOUD,
+        Sound.ANSWER,
     }
 )
 """Sounds for which nobody is ever released."""

@@ -173,8 +173,10 @@ def _kind(evidence: Evidence, policy: Policy) -> Reason:
     sounds = {heard.sound for heard in evidence.heard}
     if evidence.person >= policy.release_below or sounds & PERSON:
         return Reason.DOUBT
-    if evidence.voices >= policy.release_below or Sound.DISTANT_VOICE in sounds:
+    if evidence.voices >= SURE or Sound.DISTANT_VOICE in sounds:
         return Reason.DISTANT
+    if evidence.voices >= policy.release_below:
+        return Reason.DOUBT
     if sounds & _MACHINES:
         return Reason.MACHINE
     if is_silent(evidence):
@@ -189,7 +191,7 @@ def _sure_sign(evidence: Evidence) -> Heard | None:
     signs = [
         heard
         for heard in evidence.heard
-        if heard.sound in PERSON
+        if heard.sound in _REASONS
         and (heard.sound not in _BELIEVED or heard.confidence >= SURE)
     ]
     return max(signs, key=lambda heard: heard.confidence, default=None)
@@ -281,6 +283,7 @@ _NAMES = {
     Sound.KEY_TONE: "key as a tone",
     Sound.TTY: "text telephone",
     Sound.LOUD: "loud sound",
+    Sound.ANSWER: "a sound when asked for one",
     Sound.ECHO: "our prompt's echo",
     Sound.FAX: "fax or modem",
     Sound.NETWORK_TONE: "network tone",

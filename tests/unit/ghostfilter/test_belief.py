@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghostfilter.belief import DOUBT_MOST, QUICK_FRAMES, SLOW_FRAMES, Belief
+from ghostfilter.belief import NEAR, QUICK_FRAMES, SLOW_FRAMES, Belief
 from ghostfilter.net import shipped_weights
 from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
@@ -31,8 +31,8 @@ def after(*logits: float, tonal: bool = False, machine: bool = False) -> Belief:
 
 
 def test_240_ms_are_enough_to_be_sure() -> None:
-    assert after(*[4.0] * QUICK_FRAMES).person >= 0.9
-    assert after(*[4.0] * (QUICK_FRAMES // 2)).person < 0.9
+    assert after(*[4.0] * QUICK_FRAMES).sureness(NEAR) >= 0.9
+    assert after(*[4.0] * (QUICK_FRAMES // 2)).sureness(NEAR) < 0.9
 
 
 def test_a_single_bang_is_forgiven() -> None:
@@ -41,7 +41,8 @@ def test_a_single_bang_is_forgiven() -> None:
 
 def test_what_goes_on_for_long_at_half_strength_is_doubt() -> None:
     belief = after(*[-0.5] * (2 * SLOW_FRAMES))
-    assert 0.5 < belief.person <= DOUBT_MOST
+    assert 0.5 < belief.person < 0.9
+    assert belief.sureness(NEAR) < 0.9
 
 
 def test_the_belief_never_falls() -> None:

@@ -54,7 +54,7 @@ def test_a_voice_passes_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("asked", [1, 2])
-@pytest.mark.parametrize("sound", sorted(PERSON))
+@pytest.mark.parametrize("sound", sorted(PERSON - {Sound.ANSWER}))
 def test_every_sound_of_a_person_passes_at_once(sound: Sound, asked: int) -> None:
     context = Context(900, asked=asked)
     verdict = judge(hearing(sound, detail="5"), RELEASE_ALL, context)
@@ -111,15 +111,20 @@ def test_our_own_echo_alone_is_no_more_than_noise() -> None:
 
 
 def test_distant_voices_are_told_by_belief_as_well() -> None:
-    far = replace(STREET, voices=0.5)
+    far = replace(STREET, voices=0.9)
     assert judge(far, RELEASE_ALL, WHOLE).reason is Reason.DISTANT
+    assert judge(replace(far, voices=0.5), RELEASE_ALL, WHOLE).reason is Reason.DOUBT
     assert judge(replace(far, voices=0.49), RELEASE_ALL, WHOLE).reason is Reason.NOISE
 
 
 @pytest.mark.parametrize(
     "unsure",
-    [replace(STREET, person=0.5), hearing(Sound.WHISPER, confidence=0.3)],
-    ids=["belief", "a whisper, perhaps"],
+    [
+        replace(STREET, person=0.5),
+        hearing(Sound.WHISPER, confidence=0.3),
+        hearing(Sound.ANSWER, confidence=0.6),
+    ],
+    ids=["belief", "a whisper, perhaps", "a sound when asked"],
 )
 def test_doubt_is_never_released(unsure: Evidence) -> None:
     later = judge(unsure, RELEASE_ALL, WHOLE)
