@@ -39,6 +39,9 @@ LEAST_GAIN = np.float32(np.log(10.0 ** (-46 / 10)))
 OVER = np.float32(2.5)
 """Taken out is so much more power than expected: codecs add to it."""
 KEPT = np.float32(0.02)
+FORGET_FAST = np.float32(0.7)
+"""The same of the delay's next neighbours, about 0.5 s: each lost packet shifts it."""
+NEAR = 3
 LOUD = np.float32(np.log(1e-2))
 """A band of the prompt shows the gain where it is above this."""
 QUIET = np.float32(-2.5)
@@ -94,7 +97,9 @@ class Echo:
 
     __slots__ = (
         "_alike",
+        "_alike_now",
         "_energy",
+        "_energy_now",
         "_from",
         "_gain",
         "_lag",
@@ -111,6 +116,8 @@ class Echo:
         self._from = 0
         self._until = -LATEST
         self._alike = np.zeros(LAGS, np.float32)
+        self._alike_now = np.zeros(LAGS, np.float32)
+        self._energy_now = np.full(LAGS, 1e-3, np.float32)
         self._energy = np.full(LAGS, 1e-3, np.float32)
         self._line_energy = np.float32(1e-3)
         self._line_mean: Floats | None = None
@@ -169,10 +176,16 @@ class Echo:
             self._line_mean += np.float32(0.12) * (mean - self._line_mean)
         line = log - self._line_mean
         products = self._sent.shape[span] @ line.T
+        alike = products[_DIAGONAL, _COLUMN].sum(axis=0)
+        energy = self._sent.energy[span][_DIAGONAL].sum(axis=0)
         self._alike *= FORGET
-        self._alike += products[_DIAGONAL, _COLUMN].sum(axis=0)
+        self._alike += alike
         self._energy *= FORGET
-        self._energy += self._sent.energy[span][_DIAGONAL].sum(axis=0)
+        self._energy += energy
+        self._alike_now *= FORGET_FAST
+        self._alike_now += alike
+        self._energy_now *= FORGET_FAST
+        self._energy_now += energy
         self._line_energy = self._line_energy * FORGET + np.vdot(line, line)
         likeness = self._alike / np.sqrt(self._energy * self._line_energy)
         best = int(likeness.argmax())
@@ -181,7 +194,13 @@ class Echo:
             if self._lag is None:
                 at = (span.start or 0) + LATEST - 1 - (best + EARLIEST)
                 self._gain = _first_gain(log, self._sent.log[at : at + BLOCK_FRAMES])
-            self._lag = best
+                self._lag = best
+            if abs(best - self._lag) > NEAR + 1:
+                self._lag = best
+            first = max(0, self._lag - NEAR)
+            around = slice(first, self._lag + NEAR + 1)
+            now = self._alike_now[around] / np.sqrt(self._energy_now[around])
+            self._lag = first + int(now.argmax())
         elif self.correlation < LOST:
             self._lag = None
 
