@@ -16,7 +16,9 @@ RISE_DB = 15.0
 AUDIBLE_DBFS = -50.0
 """… and is no softer than this."""
 STILL_FRAMES = 5
-"""A line is still that had at most 100 ms of such sounds before."""
+"""A line is still that had at most 100 ms of such sounds before …"""
+LOUDER_DB = 12.0
+"""… or none that came so near the loudest since."""
 ASKED = 2
 """The prompt that asks anybody for any sound is the second."""
 OURS = 0.5
@@ -27,13 +29,13 @@ CONFIDENCE = 0.6
 class Answers:
     """Listens to one call, block by block."""
 
-    __slots__ = ("_after", "_before", "_first", "_loudest", "_over_db")
+    __slots__ = ("_after", "_before", "_first", "_loudest", "_over_db", "_until_then")
 
     def __init__(self) -> None:
         self._before = 0
         self._after = 0
         self._first = 0
-        self._loudest = LOWEST_DBFS
+        self._loudest = self._until_then = LOWEST_DBFS
         self._over_db = 0.0
 
     def push(self, block: Block, explained: Floats, floor: float, asked: int) -> None:
@@ -45,19 +47,22 @@ class Answers:
         count = int(loud.sum())
         if not count:
             return
+        loudest = float(block.dbfs[loud].max())
         if asked < ASKED:
             self._before += count
+            self._until_then = max(self._until_then, loudest)
             return
         if not self._after:
             self._first = block.first_frame + int(loud.argmax())
         self._after += count
-        loudest = float(block.dbfs[loud].max())
         if loudest > self._loudest:
             self._loudest, self._over_db = loudest, loudest - floor
 
     def heard(self) -> list[Heard]:
         """ANSWER, if the line was still before."""
-        if not self._after or self._before > STILL_FRAMES:
+        was_still = self._before <= STILL_FRAMES
+        was_softer = self._loudest >= self._until_then + LOUDER_DB
+        if not self._after or not (was_still or was_softer):
             return []
         return [
             Heard(

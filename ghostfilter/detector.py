@@ -8,9 +8,12 @@ person is told once, the moment it is sure.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
-from ghostfilter.answers import Answers
+from ghostfilter.answers import ASKED, Answers
 from ghostfilter.belief import ANY_VOICE, NEAR, NOBODY, Belief
 from ghostfilter.echo import SURE as ECHO_SURE
 from ghostfilter.echo import Echo
@@ -32,6 +35,8 @@ ECHOED = 0.5
 """An echoed frame: this share of it is our prompt …"""
 ECHO_DBFS = -70.0
 """… and it is no silence."""
+ANSWERED, UNASKED = 0.9, 0.6
+"""How sure two knocks are of a person, when asked for and when not."""
 MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})
 QUIET_DBFS = -48.0
 QUIET_RISE_DB = 6.0
@@ -45,6 +50,7 @@ class Detector:
     __slots__ = (
         "_answers",
         "_asked",
+        "_asked_at",
         "_belief",
         "_blocks",
         "_distant",
@@ -53,6 +59,7 @@ class Detector:
         "_features",
         "_frames",
         "_knocks",
+        "_knocks_told",
         "_levels",
         "_loud",
         "_near",
@@ -75,6 +82,9 @@ class Detector:
         self._levels = Levels()
         self._answers = Answers()
         self._asked = 0
+        self._asked_at = math.inf
+        """The frame at which the prompt began that asks for any sign."""
+        self._knocks_told = False
         self._near, self._distant, self._echoed = Stretch(), Stretch(), Stretch()
         self._ours = bytearray()
         """One byte a frame: whether it was our own prompt's echo."""
@@ -85,6 +95,8 @@ class Detector:
         """From now on this is sent to the caller: 8 kHz 16-bit, from its beginning."""
         self._echo.started(reference, self._frames)
         self._asked += 1
+        if self._asked == ASKED:
+            self._asked_at = self._frames
 
     def prompt_stopped(self) -> None:
         """Silence is sent again, from now on."""
@@ -121,8 +133,8 @@ class Detector:
         machine = self._tones.machine()
         loud = self._loud.push(block, machine)
         voice = self._listen(block, machine)
-        knocks = self._knocks.push(block)
-        return key or voice or (knocks if self._is_knocking() else None) or loud
+        self._knocks.push(block)
+        return key or voice or self._answering_knocks() or loud
 
     def _listen(self, block: Block, machine: np.ndarray) -> Heard | None:
         """What the net thinks of the block, our own prompt and machines left out."""
@@ -149,12 +161,27 @@ class Detector:
         self._told = True
         return self._voice()
 
-    def _is_knocking(self) -> bool:
-        """Whether two knocks are neither our prompt's echo nor a telephone's beeps."""
+    def _answering_knocks(self) -> Heard | None:
+        """Two knocks since the second prompt asked for them, told once."""
+        if self._knocks_told or self._count_knocks(self._asked_at) < 2:
+            return None
+        self._knocks_told = True
+        return next(iter(self._knocked()), None)
+
+    def _knocked(self) -> list[Heard]:
+        """KNOCKS: sure as an answer, else only a doubt, because pockets bump, too."""
+        if self._count_knocks(0) < 2:
+            return []
+        is_answer = self._count_knocks(self._asked_at) >= 2
+        sure = ANSWERED if is_answer else UNASKED
+        return [replace(one, confidence=sure) for one in self._knocks.heard()]
+
+    def _count_knocks(self, since: float) -> int:
+        """Knocks that are neither our prompt's echo nor a telephone's own beeps."""
         knocks = self._knocks.knocks
         if len(knocks) < 2 or self._tones.is_beeping:
-            return False
-        return sum(not self._ours[knock.frame] for knock in knocks) >= 2
+            return 0
+        return sum(k.frame >= since and not self._ours[k.frame] for k in knocks)
 
     def _voice(self) -> Heard | None:
         return self._near.heard(
@@ -170,8 +197,7 @@ class Detector:
         if self._echoed.frames >= ECHO_FRAMES:
             echo = self._echoed.heard(Sound.ECHO, floor, self._echo.correlation)
         heard = [*tones, *self._loud.heard()]
-        if self._is_knocking():
-            heard += self._knocks.heard()
+        heard += self._knocked()
         heard += self._answers.heard()
         heard += [sound for sound in (voice, echo) if sound is not None]
         if not heard and self._frames:

@@ -25,6 +25,8 @@ SILENT_DBFS = -48.0
 """… nor above this level. The quietest person in the corpus peaks at −41.5."""
 LOWEST_FLOOR_DBFS = -66.0
 """Lines gated to digital silence have no floor of their own; this one is assumed."""
+DROWNING_DBFS = -22.0
+"""A line that is never softer than this may drown whoever calls: that is doubt."""
 MEDIA_SHARE = 0.8
 """Less of the expected audio than this proves nothing about the caller."""
 MEDIA_SECONDS = 2.0
@@ -44,7 +46,7 @@ _REASONS = {
     Sound.TTY: Reason.TTY,
     Sound.LOUD: Reason.LOUD,
 }
-_BELIEVED = frozenset({Sound.NEAR_VOICE, Sound.WHISPER, Sound.CRY})
+_BELIEVED = frozenset({Sound.NEAR_VOICE, Sound.WHISPER, Sound.CRY, Sound.KNOCKS})
 """Told by belief: below SURE they are doubt. The other signs are heard or not."""
 _QUIET = frozenset({Sound.SILENCE, Sound.COMFORT_NOISE})
 _MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})
@@ -173,6 +175,8 @@ def _kind(evidence: Evidence, policy: Policy) -> Reason:
     sounds = {heard.sound for heard in evidence.heard}
     if evidence.person >= policy.release_below or sounds & PERSON:
         return Reason.DOUBT
+    if evidence.floor_dbfs >= DROWNING_DBFS:
+        return Reason.DOUBT
     if evidence.voices >= SURE or Sound.DISTANT_VOICE in sounds:
         return Reason.DISTANT
     if evidence.voices >= policy.release_below:
@@ -253,6 +257,7 @@ def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool
         and context.asked >= ASKED_ENOUGH
         and has_media(evidence, context)
         and evidence.person < 0.5
+        and evidence.floor_dbfs < DROWNING_DBFS
         and not any(heard.sound in PERSON for heard in evidence.heard)
     )
 

@@ -108,10 +108,18 @@ def test_a_key_in_the_audio_is_told_with_its_name() -> None:
     assert evidence.get(Sound.KEY_TONE) is not None
 
 
-def test_two_knocks_are_a_sign_of_a_person() -> None:
-    told, evidence = listen(noise(2, -66) + knocked(2) + noise(2, -66))
-    assert [sign.sound for _, sign in told] == [Sound.KNOCKS]
-    assert evidence.get(Sound.KNOCKS) is not None
+def test_two_knocks_when_asked_for_are_a_person_else_a_doubt() -> None:
+    knocks = noise(2, -66) + knocked(2) + noise(2, -66)
+    told, evidence = listen(knocks)
+    heard = evidence.get(Sound.KNOCKS)
+    assert heard is not None
+    assert (told, heard.confidence) == ([], 0.6)
+    detector = Detector()
+    for _ in range(2):
+        detector.prompt_started(bytes(320))
+        detector.prompt_stopped()
+    signs = [sign for frame in frames(knocks) if (sign := detector.push(frame))]
+    assert [(sign.sound, sign.confidence) for sign in signs] == [(Sound.KNOCKS, 0.9)]
 
 
 def test_knocks_in_our_own_prompt_are_not() -> None:

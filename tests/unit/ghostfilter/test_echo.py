@@ -41,6 +41,14 @@ def test_the_delay_is_found_and_most_of_the_echo_taken_out(late: float) -> None:
     assert after[later].sum() < 0.1 * before[later].sum()
 
 
+def test_a_delay_that_jumps_is_found_again() -> None:
+    long = PROMPT * 3
+    early, late = softer(long, 20), silence(0.4) + softer(long, 20)
+    at = 2 * 8000 * 5
+    echo, _, _ = heard(mixed(early[:at] + late[at:], noise(14, -75)), long)
+    assert echo.delay_seconds == pytest.approx(0.4, abs=0.03)
+
+
 def test_a_line_without_echo_has_no_delay_and_keeps_a_voice() -> None:
     caller = silence(1.5) + spoken("Tolong, rumah saya kebakaran!", dbfs=-26, pitch=70)
     echo, before, after = heard(mixed(caller, noise(4, -70)))
