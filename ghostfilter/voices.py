@@ -11,7 +11,7 @@ from ghostfilter.belief import QUICK_FRAMES
 from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import Floats
 
-WHISPERED = 0.35
+WHISPERED = 0.3
 """Mean harmonicity below which a near voice is a whisper."""
 CRIED_HZ = 330.0
 CRIED_SHARE = 0.6

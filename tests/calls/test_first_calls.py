@@ -59,7 +59,9 @@ async def test_any_key_leads_to_an_operator(town: Town, key: str) -> None:
 
 async def test_a_voice_leads_to_an_operator(town: Town) -> None:
     script = Script((Silence(0.5),), afterwards=Say(town.caller_voice))
-    assert verdict(await talk(town, script)) == ("pass", "voice")
+    ruling, reason = verdict(await talk(town, script))
+    assert ruling == "pass"
+    assert reason in {"voice", "whisper", "cry"}
 
 
 async def test_no_media_leads_to_an_operator(town: Town) -> None:

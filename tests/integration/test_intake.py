@@ -28,6 +28,9 @@ from pbx.settings import PROJECT, Settings, switch_files
 from pbx.simulator.declaration import free_ports, free_run
 from tests.fakes.asterisk import FRAME, Caller, CallResult, headers, place_call
 
+SPOKEN = {"voice", "whisper", "cry"}
+"""How somebody spoke is told, too, but a synthetic voice is none of them for sure."""
+
 GREETING_SECONDS = 1.0
 SECOND_SECONDS = 0.6
 
@@ -135,7 +138,8 @@ async def test_a_word_during_the_greeting_passes_at_once(
     caller = Caller(audio=voice, audio_from_seconds=0.2)
     result = await place_call(worker.agi_port, caller)
     verdict = result.fact("VERDICT")
-    assert (verdict["verdict"], verdict["reason"]) == ("pass", "voice")
+    assert verdict["verdict"] == "pass"
+    assert verdict["reason"] in SPOKEN
     assert int(verdict["at_ms"]) < 1200
     assert verdict["evidence"].startswith("voice 0.")
     assert result.fact("PROMPT")["ended"] == "voice"
@@ -148,7 +152,7 @@ async def test_a_word_after_the_second_prompt_passes(
     at = GREETING_SECONDS + 1.0 + SECOND_SECONDS + 0.1
     caller = Caller(audio=voice, audio_from_seconds=at)
     result = await place_call(worker.agi_port, caller)
-    assert result.fact("VERDICT")["reason"] == "voice"
+    assert result.fact("VERDICT")["reason"] in SPOKEN
     assert [fact[1]["ended"] for fact in result.facts[:2]] == ["end", "end"]
 
 
@@ -158,7 +162,7 @@ async def test_trunks_that_pack_audio_otherwise_are_heard_too(
 ) -> None:
     caller = Caller(audio=voice, audio_from_seconds=0.2, frame_bytes=frame_bytes)
     result = await place_call(worker.agi_port, caller)
-    assert result.fact("VERDICT")["reason"] == "voice"
+    assert result.fact("VERDICT")["reason"] in SPOKEN
 
 
 async def test_silence_to_the_end_follows_the_policy(worker: Worker) -> None:
