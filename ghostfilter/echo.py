@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ghostfilter.features import BANDS, EPSILON, mel_power
+from ghostfilter.features import BANDS, EPSILON, FLOOR_BLOCKS, mel_power
 from ghostfilter.signals import FRAME_SECONDS
 from ghostfilter.spectra import BLOCK_FRAMES, Blocks, Floats
 from ghostfilter.vad import FRAME_BYTES
@@ -39,6 +39,8 @@ LEAST_GAIN = np.float32(np.log(10.0 ** (-46 / 10)))
 OVER = np.float32(2.5)
 """Taken out is so much more power than expected: codecs add to it."""
 KEPT = np.float32(0.02)
+OVER_LOWEST = np.float32(4.0)
+"""A noise's mean over the lowest of its frames in 2 s: about 6 dB."""
 FORGET_FAST = np.float32(0.7)
 """The same of the delay's next neighbours, about 0.5 s: each lost packet shifts it."""
 NEAR = 3
@@ -98,6 +100,7 @@ class Echo:
     __slots__ = (
         "_alike",
         "_alike_now",
+        "_blocks",
         "_energy",
         "_energy_now",
         "_from",
@@ -105,6 +108,7 @@ class Echo:
         "_lag",
         "_line_energy",
         "_line_mean",
+        "_lowest",
         "_sent",
         "_until",
         "correlation",
@@ -115,6 +119,8 @@ class Echo:
         self._sent = _NOTHING
         self._from = 0
         self._until = -LATEST
+        self._lowest = np.full((FLOOR_BLOCKS, BANDS), np.inf, np.float32)
+        self._blocks = 0
         self._alike = np.zeros(LAGS, np.float32)
         self._alike_now = np.zeros(LAGS, np.float32)
         self._energy_now = np.full(LAGS, 1e-3, np.float32)
@@ -144,6 +150,8 @@ class Echo:
 
     def without(self, bands: Floats, first_frame: int) -> Floats:
         """(8, 24) mel power of a block → the same without what our prompt explains."""
+        self._lowest[self._blocks % FLOOR_BLOCKS] = np.minimum.reduce(bands)
+        self._blocks += 1
         if first_frame - LATEST >= self._until:
             self.explained = np.zeros(BLOCK_FRAMES, np.float32)
             return bands
@@ -163,7 +171,9 @@ class Echo:
                 power[at + 1 : at + 9],
             )
             expected = around * np.exp(self._gain)
-        left: Floats = np.maximum(bands - OVER * expected, KEPT * bands)
+        # Not below the line's own noise: a hole in it would sound like a voice.
+        least = np.maximum(KEPT * bands, OVER_LOWEST * np.minimum.reduce(self._lowest))
+        left: Floats = np.maximum(bands - OVER * expected, np.minimum(least, bands))
         self.explained = 1.0 - left.sum(axis=1) / (bands.sum(axis=1) + EPSILON)
         return left
 

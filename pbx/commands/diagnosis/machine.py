@@ -57,16 +57,22 @@ def python(_: Settings) -> Iterator[Finding]:
 
 
 def _unlike(lock: str) -> Iterator[str]:
+    """What is missing or another version. A package that is only needed sometimes may
+    be there in several lines, one a Python version."""
     locked = re.findall(r"^([\w.-]+)==([^\s;\\]+)( *;)?", lock, re.MULTILINE)
-    for name, version, only_sometimes in locked:
+    wanted: dict[str, list[str]] = {}
+    for name, version, _ in locked:
+        wanted.setdefault(name, []).append(version)
+    sometimes = {name for name, _, only_sometimes in locked if only_sometimes}
+    for name, versions in wanted.items():
         try:
             have = metadata.version(name)
         except metadata.PackageNotFoundError:
-            if not only_sometimes:
+            if name not in sometimes:
                 yield f"{name} is missing"
             continue
-        if have != version:
-            yield f"{name} is {have}, not {version}"
+        if have not in versions:
+            yield f"{name} is {have}, not {' or '.join(versions)}"
 
 
 def programs(_: Settings) -> Iterator[Finding]:
