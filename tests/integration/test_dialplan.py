@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import socket
-import struct
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
@@ -176,37 +173,6 @@ async def test_the_drop_budget_and_the_switch_are_the_last_line(live: LiveCity) 
     await call(live, intake, number="0870")
     assert tells(live, "RELEASED", 3)()
     assert "budget-filter0/released" in await live.console("database show")
-
-
-async def test_a_key_just_after_the_goodbye_still_leads_to_a_human(
-    live: LiveCity,
-) -> None:
-    """The goodbye lasts a second; the thumb needs half a second more."""
-    intake = Scripted(RELEASE | {"INTAKE_PRIORITY": "0"})
-    server = await asyncio.start_server(
-        intake.serve, "127.0.0.1", live.city.network.agi_port
-    )
-    async with server:
-        with SipPeer("127.0.0.2", live.sip) as peer:
-            answer = await peer.invite("112", sender="0813")
-            await until(lambda: intake.idle)
-            await asyncio.sleep(1.4)
-            await press(answer.text)
-            await until(lambda: tells(live, "QUEUED")() or tells(live, "RELEASED")())
-    assert facts(live)[-1] == "QUEUED queue=darurat&priority=10&rung=1"
-
-
-async def press(sdp: str) -> None:
-    """Key 5 for 100 ms, as RFC 4733 says it."""
-    port = int(re.findall(r"m=audio (\d+)", sdp)[0])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-        line.bind(("127.0.0.2", 40000))  # SipPeer's own SDP names it
-        for n in range(8):
-            marker, is_over = 0x80 * (n == 0), 0x80 * (n > 4)
-            header = struct.pack("!BBHII", 0x80, marker | 101, n, 160, 112)
-            event = struct.pack("!BBH", 5, is_over | 10, 160 * min(n + 1, 6))
-            line.sendto(header + event, ("127.0.0.1", port))
-            await asyncio.sleep(0.02)
 
 
 async def test_who_cannot_be_remembered_or_counted_is_not_released(
