@@ -12,7 +12,8 @@ from urllib.parse import quote, urlencode
 
 from ghostfilter.verdict import Verdict
 
-MAX_EVIDENCE_CHARACTERS = 300
+MAX_EVIDENCE_BYTES = 160
+"""As sent, URL-encoded. A longer story stays whole in the log and in the kept call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Judged:
             verdict=self.verdict.ruling.value,
             reason=self.verdict.reason.value,
             at_ms=self.at_ms,
-            evidence=self.verdict.because[:MAX_EVIDENCE_CHARACTERS],
+            evidence=_shortened(self.verdict.because),
             confidence=f"{self.verdict.confidence:.2f}",
             **({"holdout": 1} if self.verdict.is_holdout else {}),
             **({"shadow": 1} if self.verdict.is_shadow else {}),
@@ -78,6 +79,13 @@ class Judged:
 
 
 Fact = PromptHeard | KeyPressed | Judged
+
+
+def _shortened(text: str) -> str:
+    """As much of the evidence as the journal may carry."""
+    while len(quote(text, safe="")) > MAX_EVIDENCE_BYTES:
+        text = text[:-1]
+    return text
 
 
 def _told(event: str, /, **values: str | int) -> str:

@@ -27,6 +27,7 @@ from pbx.simulator.script import Script
 from pbx.simulator.trial import TrialCall, TrialCity
 from pbx.simulator.voices import human_voice, read_voice
 from tests.calls.records import Record, database, records, settled
+from tests.fakes.processes import children
 
 VOICE_ARRIVED = 0.8
 """Correlation that proves a voice arrived (see pbx.simulator.correlate)."""
@@ -118,5 +119,5 @@ async def town(whole_town: Town) -> AsyncIterator[Town]:
 def _no_strays() -> Iterator[None]:
     """Whatever this session started has ended when it is over."""
     yield
-    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=5)
+    _, alive = psutil.wait_procs(children(recursive=True), timeout=5)
     assert not alive, f"left running: {[' '.join(p.cmdline()) for p in alive]}"

@@ -117,9 +117,10 @@ async def test_many_at_once_over_a_rough_network_are_judged_as_offline(
 
 
 async def test_who_speaks_passes(evening: dict[str, Compared]) -> None:
-    for which in range(3):
-        judged = live(evening, f"voice {which}")
-        assert judged.verdict == "pass", judged
+    """On so rough a line one may be no more than a doubt: then a human, a bit later."""
+    voices = [live(evening, f"voice {which}").verdict for which in range(3)]
+    assert "release" not in voices
+    assert voices.count("pass") >= 2
 
 
 async def test_a_key_whose_event_got_lost_is_heard_as_a_tone(

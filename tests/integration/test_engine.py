@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from pbx.asterisk import run
+from tests.fakes.processes import children
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(60)]
 
@@ -200,7 +201,7 @@ async def test_stopping_leaves_no_process_and_no_mount(
     asterisk = _asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
     await asterisk.start()
     await asterisk.wait_booted(20)
-    family = psutil.Process().children(recursive=True)
+    family = children(recursive=True)
     assert {"bwrap", "asterisk"} <= {process.name() for process in family}
     await asterisk.stop()
     assert asterisk.returncode == 0
@@ -231,7 +232,7 @@ async def test_one_that_hangs_before_it_listens_is_ended_too(
     family: list[psutil.Process] = []
 
     def all_there() -> bool:
-        family[:] = psutil.Process().children(recursive=True)
+        family[:] = children(recursive=True)
         return len(family) >= 2
 
     await until(all_there)
@@ -250,7 +251,7 @@ async def test_its_calls_go_on_when_whoever_started_it_is_killed(
     asterisk = run.Asterisk(asterisk_root, home, home.parent / "sounds", asterisk_user)
     await asterisk.start()
     await asterisk.wait_booted(20)
-    (starter,) = psutil.Process().children()
+    (starter,) = children()
     starter.kill()
     await asyncio.wait_for(asterisk.wait(), 5)
     assert "Asterisk" in await run.console(asterisk.home, "core show version")
@@ -271,7 +272,7 @@ async def test_a_throw_away_one_dies_with_whoever_started_it(
     )
     await asterisk.start()
     await asterisk.wait_booted(20)
-    (starter,) = psutil.Process().children()
+    (starter,) = children()
     starter.kill()
     await until(lambda: run.running_pid(home) is None)
     await asterisk.stop()
@@ -342,6 +343,7 @@ HELPER = """
 import asyncio, sys
 from pathlib import Path
 from pbx.asterisk import run
+from tests.fakes.processes import children
 
 async def main():
     home = Path(sys.argv[2])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agi.facts import MAX_EVIDENCE_CHARACTERS, Judged, KeyPressed, PromptHeard
+from agi.facts import MAX_EVIDENCE_BYTES, Judged, KeyPressed, PromptHeard
 from agi.protocol import command_line
 from ghostfilter.verdict import Verdict
 from pbx.model.verdict import Reason, Ruling
@@ -38,8 +38,10 @@ def test_any_evidence_survives(text: str) -> None:
     told = Judged(Verdict(Ruling.PASS, Reason.VOICE, text), 1).told()
     name, _, extra = told.partition(",")
     assert not set(extra) & set("\",'\\ \n")
-    assert (
-        dict(parse_qsl(extra, keep_blank_values=True))["evidence"]
-        == (text[:MAX_EVIDENCE_CHARACTERS])
+    kept = dict(parse_qsl(extra, keep_blank_values=True))["evidence"]
+    assert text.startswith(kept)
+    assert len(quote(kept, safe="")) <= MAX_EVIDENCE_BYTES
+    assert kept == text or len(quote(text[: len(kept) + 1], safe="")) > (
+        MAX_EVIDENCE_BYTES
     )
     command_line("EXEC", "CELGenUserEvent", told)
