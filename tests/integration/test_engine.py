@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from pbx.asterisk import run
-from tests.fakes.processes import children
+from tests.fakes import processes
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(60)]
 
@@ -36,6 +36,21 @@ LOGGER_CONF = """\
 console => warning,error
 messages => warning,error
 """
+
+_STRANGERS: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def strangers() -> None:
+    """Whatever earlier tests left to this pytest is none of ours."""
+    _STRANGERS.clear()
+    _STRANGERS.update(p.pid for p in psutil.Process().children(recursive=True))
+
+
+def children(*, recursive: bool = False) -> list[psutil.Process]:
+    """What this test has started."""
+    found = processes.children(recursive=recursive)
+    return [process for process in found if process.pid not in _STRANGERS]
 
 
 MODULES_CONF = "[modules]\nautoload=no\n"
@@ -343,7 +358,6 @@ HELPER = """
 import asyncio, sys
 from pathlib import Path
 from pbx.asterisk import run
-from tests.fakes.processes import children
 
 async def main():
     home = Path(sys.argv[2])
