@@ -146,10 +146,6 @@ async def test_two_knocks_or_coughs_answer_the_second_prompt(
     assert judged.verdict == "pass", judged
 
 
-@pytest.mark.xfail(
-    reason="each lost packet shifts the echo by 20 ms, faster than echo.py follows",
-    strict=False,
-)
 async def test_our_own_prompt_coming_back_is_nobody(
     evening: dict[str, Compared],
 ) -> None:
