@@ -20,8 +20,9 @@ from pbx.records.database import migrate, open_engine
 from pbx.records.journal import Batch, Journal, Position, RawLine
 from pbx.records.queries import Wanted, changed_calls, last_calls, newest_cursor
 from pbx.records.reconcile import Findings, reconcile
+from pbx.records.schema import metadata
 from pbx.records.store import RecordStore, StalePositionError
-from pbx.records.tables import calls, journal_lines, metadata, outbox, witnessed_calls
+from pbx.records.tables import calls, journal_lines, outbox, witnessed_calls
 from tests.fakes.journal_lines import START, TRUNK, connected, greeted, hangup, line
 
 pytestmark = pytest.mark.postgres

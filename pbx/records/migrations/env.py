@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from pbx.records.tables import metadata
+from pbx.records.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

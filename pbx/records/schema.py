@@ -1,0 +1,10 @@
+"""Every table of the record store, whichever room keeps it: what migrations must make.
+
+A room with tables of its own declares them on `metadata` in a module named here.
+"""
+
+from __future__ import annotations
+
+from pbx.records.tables import metadata
+
+__all__ = ["metadata"]
