@@ -152,6 +152,84 @@ class RingAttempt:
     cause: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The other side was sent music, or nothing, for a while."""
+
+    by: str
+    """The endpoint that asked for it: an operator's number or a trunk's name."""
+    at: datetime
+    ended_at: datetime | None
+    """None: nobody told of its end, and the call goes on."""
+
+
+class TransferKind(StrEnum):
+    """How a call was passed on."""
+
+    BLIND = "blind"
+    ATTENDED = "attended"
+    """The operator spoke with the target first, then left."""
+    CONFERENCE = "conference"
+    """The target joined the two, and all three spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One attempt to pass the call on, or to bring somebody in."""
+
+    kind: TransferKind
+    by: str
+    to: str
+    """The number dialled, or the endpoint where only that is known."""
+    at: datetime
+    completed: bool
+    """Somebody there took the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A conversation kept as sound."""
+
+    name: str
+    """File name under `Settings.recordings`."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallerFacts:
+    """What the network said of the caller, as it came. Personal data."""
+
+    asserted: str | None = None
+    """P-Asserted-Identity (RFC 3325)."""
+    access_network: str | None = None
+    """P-Access-Network-Info (RFC 7315)."""
+    geolocation: str | None = None
+    """Geolocation (RFC 6442)."""
+    cell_id: str | None = None
+    """The radio cell, out of `access_network` (3GPP TS 24.229, 7.2A.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """What the operator says the call was."""
+
+    category: str
+    """ghost, prank, information or valid."""
+    type: str | None
+    operator: str | None
+    note: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How the caller rates the service."""
+
+    score: int
+    """1 (worst) to 5."""
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """The whole record of one call."""
@@ -199,7 +277,16 @@ class Call:
     talk_seconds: float | None = None
     """In a bridge with somebody; known when the call is closed."""
     hold_seconds: float | None = None
-    """Unknown: Asterisk's CEL does not tell of hold."""
+    """On hold, within `talk_seconds`; known when the call is closed."""
+    wrap_up_seconds: float | None = None
+    """From the conversation's end until its last operator was ready again."""
+    holds: tuple[Hold, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    recordings: tuple[Recording, ...] = ()
+    caller: CallerFacts = CallerFacts()
+    classified: Classified | None = None
+    """The last word of an operator."""
+    survey: Survey | None = None
     abandoned: bool = False
     legs: tuple[Leg, ...] = ()
 
