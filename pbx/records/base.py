@@ -24,11 +24,31 @@ def upsert_into(connection: AsyncConnection, table: sa.Table) -> Any:
     return dialect.insert(table)
 
 
+CHANNEL = "gerbang_calls"
+"""PostgreSQL's notification channel; the payload is the newest cursor."""
+
+_OUTBOX_LOCK = 112_113
+"""PostgreSQL's advisory lock that makes the order of cursors the order of commits."""
+
+
 async def announce(connection: AsyncConnection, call_id: str, revision: int) -> None:
-    """Tell consumers that there is a new revision."""
-    await connection.execute(
-        sa.insert(outbox).values(call_id=call_id, revision=revision, written_at=now())
+    """Tell consumers that there is a new revision, in the transaction that writes it.
+
+    A sequence counts up when it is asked, not at the commit. Of two writers the second
+    could commit first, and who read the outbox then would pass over the first for ever.
+    So on PostgreSQL writers of the outbox stand in line until they have committed.
+    SQLite has one writer at a time anyway.
+    """
+    is_postgres = connection.dialect.name == "postgresql"
+    if is_postgres:
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OUTBOX_LOCK)))
+    cursor = await connection.scalar(
+        sa.insert(outbox)
+        .values(call_id=call_id, revision=revision, written_at=now())
+        .returning(outbox.c.cursor)
     )
+    if is_postgres:
+        await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, str(cursor))))
 
 
 class Store:
