@@ -31,6 +31,7 @@ COMMANDS = (
     "doctor",
     "sounds",
     "ghostfilter",
+    "records",
     "intake",
     "recorder",
     "control",
