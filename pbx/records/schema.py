@@ -5,6 +5,7 @@ A room with tables of its own declares them on `metadata` in a module named here
 
 from __future__ import annotations
 
+from pbx.records import token_tables as token_tables
 from pbx.records.tables import metadata
 
 __all__ = ["metadata"]
