@@ -2,7 +2,7 @@
 
 The journal is CEL written by `cel_custom` with `format = json` (res/cdrel_custom/
 writers.c, Asterisk 22.10): one object a line, the fields in the order of
-`cel_custom.conf`, `eventtype` first and `eventextra` last. Two scars shape the parser:
+`cel_custom.conf`, `eventtype` first, `eventextra` last. Three scars shape the parser:
 
 - The writer escapes the double quote and nothing else. A caller's display name with a
   backslash, a user event's extra text with a quote, or a number such as `08%0a` (a line
@@ -11,6 +11,11 @@ writers.c, Asterisk 22.10): one object a line, the fields in the order of
   written by Asterisk: `Journal` cuts records, and `_salvage` cuts fields, at those.
 - The writer checks `fputs`, not `fclose`: on a full disk half a line stays behind and
   the next line is glued to it. Cutting at `{"eventtype":"` separates the two again.
+- It gives a record 1,023 bytes and drops the rest of it without a word, so what a
+  record cannot do without stands first (`cel_custom.conf`).
+
+Millions of lines are read when records are made anew, so the common line, plain text
+without anything odd, takes a short way.
 """
 
 from __future__ import annotations
@@ -20,8 +25,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
+
+from pbx.model.facts import Degraded as Degraded
+from pbx.model.facts import Fact as Fact
+from pbx.model.facts import Judged as Judged
+from pbx.model.facts import KeyPressed as KeyPressed
+from pbx.model.facts import Offered as Offered
+from pbx.model.facts import PromptHeard as PromptHeard
+from pbx.model.facts import Queued as Queued
+from pbx.model.facts import QueueLeft as QueueLeft
+from pbx.model.facts import Released as Released
+from pbx.model.facts import Rescued as Rescued
+from pbx.model.facts import is_fact, read_fact, storable
 
 RECORD_START = b'{"eventtype":"'
 """Begins every record; cannot occur inside a value (see above)."""
@@ -38,108 +55,6 @@ class UnreadableLineError(ValueError):
         super().__init__(why)
         self.channel = channel
         self.linkedid = linkedid
-
-
-# ---- facts: what the dialplan and the intake told (docs/architecture.md) ------------
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """The call reached us."""
-
-    number: str
-    trunk: str
-    ani: str
-    presentation: str
-    flow: str
-
-
-@dataclass(frozen=True, slots=True)
-class PromptHeard:
-    """A prompt, how much of it the caller heard, and what ended it."""
-
-    name: str
-    at_ms: int
-    heard_ms: int
-    ended: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPressed:
-    """A key; milliseconds since the intake took the call."""
-
-    digit: str
-    at_ms: int
-    source: str = "event"
-    """event (RFC 4733), or audio: heard as a tone, its event got lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The filter's verdict with its reason and evidence."""
-
-    verdict: str
-    reason: str
-    at_ms: int
-    evidence: str
-    confidence: float | None = None
-    """0…1, how sure the filter was; None where nobody listened."""
-    holdout: bool = False
-    """It would have been a release, and went to an operator to measure the filter."""
-    shadow: bool = False
-    """It would have been a release, but the filter releases nobody (shadow mode)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rescued:
-    """The dialplan or the watchdog took the call from the intake."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """The dialplan greeted the caller itself: no intake was there."""
-
-    heard: str
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """The caller began to wait in a queue; `rung` counts the overflow ladder from 1."""
-
-    queue: str
-    priority: int
-    rung: int
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLeft:
-    """A queue gave the caller back without an operator."""
-
-    queue: str
-    status: str
-    rung: int
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """The dialplan ended a ghost call with this prompt."""
-
-    prompt: str
-
-
-Fact = (
-    Offered
-    | PromptHeard
-    | KeyPressed
-    | Judged
-    | Rescued
-    | Degraded
-    | Queued
-    | QueueLeft
-    | Released
-)
 
 
 # ---- events -------------------------------------------------------------------------
@@ -186,6 +101,26 @@ class BridgeExited(JournalEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlindTransferred(JournalEvent):
+    """This channel's side sent the other on to a number."""
+
+    extension: str
+    transferee: str
+    """The uniqueid of who was sent on; `N/A` if there was not exactly one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttendedTransferred(JournalEvent):
+    """This channel's side joined two calls of its own and left."""
+
+    second: str
+    """The uniqueid of its channel in the other call."""
+    transferee: str
+    target: str
+    """Uniqueids; `N/A` where Asterisk knows none, as of a phone that still rings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HungUp(JournalEvent):
     """The channel is dead. `cause` is Q.850; `source` the channel that asked for it,
     empty or `dialplan/…` when we did."""
@@ -215,17 +150,22 @@ class FactTold(JournalEvent):
 
 
 def read_event(raw: bytes) -> JournalEvent:
-    """Understand one record of the journal. Raises UnreadableLineError, no other."""
-    fields = _fields(raw.decode("utf-8", "replace").strip("\n"))
+    """Understand one record of a journal. Raises UnreadableLineError, no other."""
+    fields = _fields(raw.decode("utf-8", "replace").strip())
     channel, linkedid = fields.get("uniqueid", ""), fields.get("linkedid", "")
-    if not _is_id(channel) or not _is_id(linkedid):
+    is_named = _is_id(linkedid)
+    if not is_named or not (channel == linkedid or _is_id(channel)):
         raise UnreadableLineError(
             "names no channel or no call",
             channel=channel if _is_id(channel) else "",
-            linkedid=linkedid if _is_id(linkedid) else "",
+            linkedid=linkedid if is_named else "",
         )
     try:
-        return _event(fields, channel, linkedid)
+        at = read_time(fields["eventtime"])
+        name = fields.get("usereventname")
+        kind = "FACT" if name else fields["eventtype"]
+        build = _BUILDERS.get(kind, _of_no_interest)
+        return build(at, channel, linkedid, fields.get("channame", ""), fields)
     except (
         ValueError,
         TypeError,
@@ -241,26 +181,35 @@ def read_event(raw: bytes) -> JournalEvent:
         ) from error
 
 
+_decode = json.JSONDecoder().raw_decode
+_decode_loosely = json.JSONDecoder(strict=False).raw_decode
+_TEXT = {str}
+
+
 def _fields(text: str) -> Mapping[str, str]:
     try:
-        fields = json.loads(text, strict=False)
+        fields, end = _decode(text)
+        is_plain = "\\u" not in text  # nothing hides; bare control characters raise
     except (ValueError, RecursionError):
+        try:
+            fields, end = _decode_loosely(text)
+            is_plain = False
+        except (ValueError, RecursionError):
+            return _salvage(text)
+    if end != len(text):
         return _salvage(text)
     if not isinstance(fields, dict):
         return {}
-    return {key: _storable(value) for key, value in fields.items()}
+    if is_plain and set(map(type, fields.values())) == _TEXT:
+        return fields
+    return {
+        key: storable(value if isinstance(value, str) else json.dumps(value))
+        for key, value in fields.items()
+    }
 
 
 def _is_id(text: str) -> bool:
     return 0 < len(text) <= LONGEST_ID and text.isascii() and text.isprintable()
-
-
-def _storable(value: Any) -> str:
-    """Text any database takes: no NUL (left by a power cut), no lone surrogate."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    if text.isprintable():
-        return text
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 _FIELD = re.compile(r'(?:^\{|",)"([a-z]+)":"')
@@ -278,55 +227,16 @@ def _salvage(text: str) -> Mapping[str, str]:
             value = value[:-2]
         else:
             value = text[mark.end() : after.start()]
-        found[mark[1]] = _storable(value.replace('\\"', '"'))
+        found[mark[1]] = storable(value.replace('\\"', '"'))
     return found
 
 
-def _event(fields: Mapping[str, str], channel: str, linkedid: str) -> JournalEvent:
-    common: dict[str, Any] = {
-        "at": read_time(fields["eventtime"]),
-        "channel": channel,
-        "linkedid": linkedid,
-        "channel_name": fields.get("channame", ""),
-    }
-    kind = fields["eventtype"]
-    if fields.get("usereventname"):
-        name = fields["usereventname"]
-        if name not in _FACTS:
-            return JournalEvent(**common)
-        return FactTold(fact=_fact(name, fields.get("eventextra", "")), **common)
-    match kind:
-        case "CHAN_START":
-            return ChannelStarted(
-                caller=fields.get("num", ""),
-                dialled=fields.get("exten", ""),
-                context=fields.get("context", ""),
-                **common,
-            )
-        case "ANSWER":
-            return ChannelAnswered(**common)
-        case "BRIDGE_ENTER":
-            return BridgeEntered(bridge=str(_extra(fields)["bridge_id"]), **common)
-        case "BRIDGE_EXIT":
-            return BridgeExited(bridge=str(_extra(fields)["bridge_id"]), **common)
-        case "HANGUP":
-            extra = _extra(fields)
-            return HungUp(
-                cause=int(extra.get("hangupcause", 0)),
-                source=str(extra.get("hangupsource", "")),
-                **common,
-            )
-        case "CHAN_END":
-            return ChannelEnded(**common)
-        case "LINKEDID_END":
-            return CallEnded(**common)
-        case _:
-            return JournalEvent(**common)
-
-
+@lru_cache(maxsize=256)  # lines of one moment follow each other
 def read_time(text: str) -> datetime:
     """`2026-11-21 20:41:04.570 +0000` → aware UTC; the space may be missing, the zone
     may not. Raises ValueError."""
+    if text.endswith(" +0000"):
+        return datetime.fromisoformat(text[:-6] + "+00:00")
     at = datetime.fromisoformat(text.replace(" +", "+").replace(" -", "-"))
     if at.tzinfo is None:
         raise ValueError(f"event time {text!r} names no zone")
@@ -334,77 +244,142 @@ def read_time(text: str) -> datetime:
 
 
 def _extra(fields: Mapping[str, str]) -> dict[str, Any]:
-    extra = json.loads(fields["eventextra"], strict=False)
+    extra, _ = _decode_loosely(fields["eventextra"])
     if not isinstance(extra, dict):
         raise TypeError("eventextra is no object")
     return extra
 
 
-_WRAPPED = re.compile(r'^\{"extra":"(.*)"\}$', re.DOTALL)
+# ---- one builder a kind of line -----------------------------------------------------
 
 
-def _fact(name: str, extra: str) -> Fact:
-    """A user event's extra: JSON around `key=value&…`, each value URL-encoded."""
-    wrapped = _WRAPPED.match(extra)
-    text = wrapped[1].replace("\\/", "/") if wrapped else extra
-    said = parse_qsl(text, keep_blank_values=True)
-    # Decoding may bring back what `_fields` took out: `%00`.
-    return _FACTS[name]({key: _storable(value) for key, value in said})
+def _of_no_interest(
+    at: datetime, channel: str, linkedid: str, name: str, _: Mapping[str, str]
+) -> JournalEvent:
+    return JournalEvent(at=at, channel=channel, linkedid=linkedid, channel_name=name)
 
 
-def _count(said: Mapping[str, str], key: str) -> int:
-    value = said.get(key, "")
-    return int(value) if value else 0
+def _told(
+    at: datetime, channel: str, linkedid: str, name: str, fields: Mapping[str, str]
+) -> JournalEvent:
+    if not is_fact(fields["usereventname"]):
+        return _of_no_interest(at, channel, linkedid, name, fields)
+    fact = read_fact(fields["usereventname"], fields.get("eventextra", ""))
+    return FactTold(
+        at=at, channel=channel, linkedid=linkedid, channel_name=name, fact=fact
+    )
 
 
-def _share(said: Mapping[str, str], key: str) -> float | None:
-    """0…1, or None: nothing was said, or nonsense such as `nan` that JSON lacks."""
-    try:
-        share = float(said.get(key, ""))
-    except ValueError:
-        return None
-    return share if 0 <= share <= 1 else None
+def _started(
+    at: datetime, channel: str, linkedid: str, name: str, fields: Mapping[str, str]
+) -> JournalEvent:
+    return ChannelStarted(
+        at=at,
+        channel=channel,
+        linkedid=linkedid,
+        channel_name=name,
+        caller=fields.get("num", ""),
+        dialled=fields.get("exten", ""),
+        context=fields.get("context", ""),
+    )
 
 
-_FACTS: Mapping[str, Callable[[Mapping[str, str]], Fact]] = {
-    "OFFERED": lambda said: Offered(
-        number=said.get("number", ""),
-        trunk=said.get("trunk", ""),
-        ani=said.get("ani", ""),
-        presentation=said.get("presentation", ""),
-        flow=said.get("flow", ""),
-    ),
-    "PROMPT": lambda said: PromptHeard(
-        name=said["name"],
-        at_ms=_count(said, "at_ms"),
-        heard_ms=_count(said, "heard_ms"),
-        ended=said.get("ended", ""),
-    ),
-    "KEY": lambda said: KeyPressed(
-        digit=said["digit"],
-        at_ms=_count(said, "at_ms"),
-        source=said.get("source", "event"),
-    ),
-    "VERDICT": lambda said: Judged(
-        verdict=said["verdict"],
-        reason=said.get("reason", ""),
-        at_ms=_count(said, "at_ms"),
-        evidence=said.get("evidence", ""),
-        confidence=_share(said, "confidence"),
-        holdout=said.get("holdout") == "1",
-        shadow=said.get("shadow") == "1",
-    ),
-    "RESCUED": lambda said: Rescued(reason=said.get("reason", "")),
-    "DEGRADED": lambda said: Degraded(heard=said.get("heard", "")),
-    "QUEUED": lambda said: Queued(
-        queue=said["queue"],
-        priority=_count(said, "priority"),
-        rung=_count(said, "rung"),
-    ),
-    "QUEUE_LEFT": lambda said: QueueLeft(
-        queue=said["queue"],
-        status=said.get("status", ""),
-        rung=_count(said, "rung"),
-    ),
-    "RELEASED": lambda said: Released(prompt=said.get("prompt", "")),
+def _answered(
+    at: datetime, channel: str, linkedid: str, name: str, _: Mapping[str, str]
+) -> JournalEvent:
+    return ChannelAnswered(at=at, channel=channel, linkedid=linkedid, channel_name=name)
+
+
+def _entered(
+    at: datetime, channel: str, linkedid: str, name: str, fields: Mapping[str, str]
+) -> JournalEvent:
+    return BridgeEntered(
+        at=at,
+        channel=channel,
+        linkedid=linkedid,
+        channel_name=name,
+        bridge=str(_extra(fields)["bridge_id"]),
+    )
+
+
+def _exited(
+    at: datetime, channel: str, linkedid: str, name: str, fields: Mapping[str, str]
+) -> JournalEvent:
+    return BridgeExited(
+        at=at,
+        channel=channel,
+        linkedid=linkedid,
+        channel_name=name,
+        bridge=str(_extra(fields)["bridge_id"]),
+    )
+
+
+def _blind(
+    at: datetime, channel: str, linkedid: str, name: str, fields: Mapping[str, str]
+) -> JournalEvent:
+    extra = _extra(fields)
+    return BlindTransferred(
+        at=at,
+        channel=channel,
+        linkedid=linkedid,
+        channel_name=name,
+        extension=storable(str(extra.get("extension", ""))),
+        transferee=str(extra.get("transferee_channel_uniqueid", "")),
+    )
+
+
+def _attended(
+    at: datetime, channel: str, linkedid: str, name: str, fields: Mapping[str, str]
+) -> JournalEvent:
+    extra = _extra(fields)
+    return AttendedTransferred(
+        at=at,
+        channel=channel,
+        linkedid=linkedid,
+        channel_name=name,
+        second=str(extra.get("channel2_uniqueid", "")),
+        transferee=str(extra.get("transferee_channel_uniqueid", "")),
+        target=str(extra.get("transfer_target_channel_uniqueid", "")),
+    )
+
+
+def _hung_up(
+    at: datetime, channel: str, linkedid: str, name: str, fields: Mapping[str, str]
+) -> JournalEvent:
+    extra = _extra(fields)
+    return HungUp(
+        at=at,
+        channel=channel,
+        linkedid=linkedid,
+        channel_name=name,
+        cause=int(extra.get("hangupcause", 0)),
+        source=str(extra.get("hangupsource", "")),
+    )
+
+
+def _ended(
+    at: datetime, channel: str, linkedid: str, name: str, _: Mapping[str, str]
+) -> JournalEvent:
+    return ChannelEnded(at=at, channel=channel, linkedid=linkedid, channel_name=name)
+
+
+def _call_ended(
+    at: datetime, channel: str, linkedid: str, name: str, _: Mapping[str, str]
+) -> JournalEvent:
+    return CallEnded(at=at, channel=channel, linkedid=linkedid, channel_name=name)
+
+
+_Builder = Callable[[datetime, str, str, str, Mapping[str, str]], JournalEvent]
+
+_BUILDERS: Mapping[str, _Builder] = {
+    "FACT": _told,
+    "CHAN_START": _started,
+    "ANSWER": _answered,
+    "BRIDGE_ENTER": _entered,
+    "BRIDGE_EXIT": _exited,
+    "BLINDTRANSFER": _blind,
+    "ATTENDEDTRANSFER": _attended,
+    "HANGUP": _hung_up,
+    "CHAN_END": _ended,
+    "LINKEDID_END": _call_ended,
 }
