@@ -52,9 +52,19 @@ class Settings:
         return self.asterisk_home / "log" / "cel-custom" / "journal.jsonl"
 
     @property
+    def notes(self) -> Path:
+        """Our own processes' journal: what Asterisk cannot know of a call."""
+        return self.state / "notes" / "notes.jsonl"
+
+    @property
     def secrets_file(self) -> Path:
         """Generated passwords, mode 0600; survive every render."""
         return self.asterisk_home / "secrets.json"
+
+    @property
+    def secrets(self) -> Path:
+        """Keys of our own programs, mode 0700: the audit's key and its anchors."""
+        return self.state / "secrets"
 
     @property
     def sounds(self) -> Path:
