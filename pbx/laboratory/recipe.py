@@ -18,6 +18,7 @@ from pbx.laboratory.cache import Piece
 from pbx.laboratory.codecs import Pcm
 from pbx.laboratory.cries import CRIES
 from pbx.laboratory.degrade import Line, draw_frames, draw_line, fill, place, send
+from pbx.laboratory.pockets_made import POCKETS_MADE, interrupted
 from pbx.laboratory.synthetic import SYNTHETIC
 from pbx.laboratory.transforms import (
     FRAME,
@@ -50,14 +51,18 @@ STYLE_DBFS = {"whisper": QUIET_DBFS, "handsfree": QUIET_DBFS, "shouted": LOUD_DB
 DISTANT_SHARES = {"babble": 0.35, "room": 0.4, "tv": 0.25}
 CRY_SHARE = 0.09
 """Speech that is a cry, scream, sob, laugh or cough made by rule."""
-RULE_SHARE = 0.45
+RULE_SHARE = 0.5
 """Ghosts made by rule; the others are recordings."""
 RULE_SHARES = {
     "digital_silence": 0.3,
     "rustle": 3.0,
     "strokes": 3.0,
+    "handling": 4.0,
+    "fan": 2.0,
+    "idling": 2.0,
     "walking": 2.0,
     "dog_bark": 2.0,
+    "passing": 1.5,
     "bell": 1.5,
 }
 """What pockets do most is drawn more often than the other rules, which count 1."""
@@ -65,10 +70,16 @@ NOISY_SHARE = 0.6
 """Speech before a noise …"""
 NOISE_SHARES = {20.0: 0.17, 15.0: 0.2, 10.0: 0.2, 5.0: 0.18, 0.0: 0.14, -5.0: 0.11}
 """… so many dB below it. The hard ones are drawn more often than calls bring them."""
-ECHO_SHARE = 0.25
+INTERRUPTED_SHARE = 0.3
+"""Ghosts that begin, end, or change their level on the way."""
+ECHO_SHARE = 0.27
 """Clips in which our own prompt comes back …"""
-ALONE_SHARE = 0.5
+ALONE_SHARE = 0.55
 """… ghosts of these in which nothing else is heard."""
+MISSING_SHARE = 0.15
+"""Clips that lost packets on the trunk: their frames do not come at all …"""
+MISSING = (0.003, 0.06)
+"""… so many of them."""
 ACTIVE_DB = 32.0
 """A frame is spoken that is no further than this below the loudest …"""
 MASKED_DB = -3.0
@@ -195,6 +206,7 @@ def make_clip(
         prompt = np.resize(prompts[int(rng.integers(len(prompts)))], frames * FRAME)
         scene, line = _with_echo(scene, line, rng)
     pcm = send(scene.sound, rng, line=line, noise=noise, prompt=prompt)
+    pcm, near = packets_missing(pcm, _who_is_near(scene, line, noise), rng)
     return Clip(
         pcm=pcm,
         label=scene.label,
@@ -205,11 +217,21 @@ def make_clip(
         ),
         group=scene.pieces[0].entry.group if scene.pieces else "synthetic",
         line=line,
-        active_from=scene.active[0],
-        active_to=scene.active[1],
-        near=_who_is_near(scene, line, noise),
+        active_from=min(scene.active[0], len(near) - 1),
+        active_to=min(scene.active[1], len(near)),
+        near=near,
         prompt=prompt,
     )
+
+
+def packets_missing(
+    pcm: Pcm, near: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[Pcm, NDArray[np.uint8]]:
+    """A clip, and who is near in each frame, without those the trunk lost, if any."""
+    if rng.random() >= MISSING_SHARE:
+        return pcm, near
+    came = rng.random(len(near)) >= rng.uniform(*MISSING)
+    return pcm.reshape(-1, FRAME)[came].ravel(), near[came]
 
 
 def _draw_line(scene: _Scene, rng: np.random.Generator) -> Line:
@@ -228,7 +250,7 @@ def _with_echo(
     scene: _Scene, line: Line, rng: np.random.Generator
 ) -> tuple[_Scene, Line]:
     if scene.label != "ghost" or rng.random() >= ALONE_SHARE:
-        return scene, replace(line, echo_dbfs=float(rng.uniform(-64, -36)))
+        return scene, replace(line, echo_dbfs=float(rng.uniform(-64, -30)))
     still = replace(scene, sound=np.zeros_like(scene.sound), kind="prompt_echo")
     return still, replace(line, snr_db=None, echo_dbfs=float(rng.uniform(-55, -26)))
 
@@ -251,7 +273,7 @@ def _who_is_near(scene: _Scene, line: Line, noise: Pcm | None) -> NDArray[np.uin
 
 def _noise(shelf: Shelf, rng: np.random.Generator, scene: _Scene) -> tuple[Pcm, _Scene]:
     if rng.random() < 0.35:
-        maker = SYNTHETIC[_drawn(rng, dict.fromkeys(_RULED, 1.0))]
+        maker = RULES[_drawn(rng, dict.fromkeys(_RULED, 1.0))]
         return _as_pcm(maker(len(scene.sound), rng)), scene
     piece = shelf.draw("ghost", rng)
     return piece.pcm, replace(scene, pieces=(*scene.pieces, piece))
@@ -262,7 +284,8 @@ def _as_pcm(sound: Sound) -> Pcm:
     return np.asarray(sound / peak * 30_000, dtype=np.int16)
 
 
-_RULED = tuple(kind for kind in SYNTHETIC if kind not in {"bump", "digital_silence"})
+RULES = {**SYNTHETIC, **POCKETS_MADE}
+_RULED = tuple(kind for kind in RULES if kind not in {"bump", "digital_silence"})
 
 
 def _speech(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
@@ -300,7 +323,7 @@ def _active(sound: Sound) -> tuple[int, int]:
 def _ghost(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
     if rng.random() < RULE_SHARE:
         kind = _drawn(rng, {**dict.fromkeys(_RULED, 1.0), **RULE_SHARES})
-        sound = SYNTHETIC[kind](frames * FRAME, rng)
+        sound = _perhaps_interrupted(RULES[kind](frames * FRAME, rng), rng)
         return _Scene(sound, "ghost", kind, (), (0, frames), GHOST_DBFS)
     piece = shelf.draw("ghost", rng)
     sound = fill([to_sound(piece.pcm)], frames, rng)
@@ -308,8 +331,13 @@ def _ghost(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
         speed = float(rng.uniform(0.8, 1.25))
         longer = fill([to_sound(piece.pcm)], int(frames * speed) + 2, rng)
         sound = shifted(longer, speed)[: frames * FRAME]
+    sound = _perhaps_interrupted(sound, rng)
     kind = piece.entry.kind
     return _Scene(sound, "ghost", kind, (piece,), (0, frames), GHOST_DBFS)
+
+
+def _perhaps_interrupted(sound: Sound, rng: np.random.Generator) -> Sound:
+    return interrupted(sound, rng) if rng.random() < INTERRUPTED_SHARE else sound
 
 
 def _distant(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
@@ -340,7 +368,7 @@ def _distant(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
 
 def _ambiguous(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
     del shelf
-    sound = SYNTHETIC["bump"](frames * FRAME, rng)
+    sound = RULES["bump"](frames * FRAME, rng)
     return _Scene(sound, "ambiguous", "bump", (), (0, frames), GHOST_DBFS)
 
 

@@ -18,7 +18,8 @@ from pbx.laboratory.audio import SAMPLE_RATE, AudioError
 from pbx.laboratory.clips import read_clip
 from pbx.laboratory.corpus import Corpus, Row
 from pbx.laboratory.learned import features, has_sklearn
-from pbx.laboratory.measure import Judged, Unreadable, fresh_detector, judge_row
+from pbx.laboratory.measure import Judged, Unreadable, judge_row
+from pbx.laboratory.unheard import detectors_for
 
 FRAME_SAMPLES = FRAME_BYTES // 2
 DSP_THRESHOLD = 256
@@ -130,7 +131,7 @@ def missing() -> list[str]:
 
 def score_row(corpus: Corpus, row: Row) -> Scored | Unreadable:
     """One clip, by all of them and by our filter."""
-    judged = judge_row(corpus, row, fresh_detector)
+    judged = judge_row(corpus, row, detectors_for(corpus))
     if isinstance(judged, Unreadable):
         return judged
     try:

@@ -33,6 +33,8 @@ class Wanted:
     """Where the WAVs of lost people, or of `only`, go."""
     only: int | None = None
     """One call, played alone."""
+    shipped: bool = False
+    """By the weights that ship, even if they heard these clips."""
 
 
 def run_dialogue(wanted: Wanted) -> None:
@@ -68,7 +70,14 @@ def _all(wanted: Wanted, house: House) -> None:
     from pbx.laboratory.dialogue.takes import read_stock
 
     jobs = wanted.jobs or os.cpu_count() or 1
-    parts = play_all(house, wanted.folder, wanted.seed, wanted.calls, jobs=jobs)
+    parts = play_all(
+        house,
+        wanted.folder,
+        wanted.seed,
+        wanted.calls,
+        jobs=jobs,
+        shipped=wanted.shipped,
+    )
     results, seconds, is_whole = _gathered(parts, wanted.calls)
     taken = read_stock(wanted.folder)
     found, run = figures(results), _run(wanted, taken.left_out, seconds)
@@ -79,7 +88,7 @@ def _all(wanted: Wanted, house: House) -> None:
     else:
         print(as_markdown(run, found))
     if wanted.write is not None:
-        theatre = Theatre(house, taken.stock, wanted.seed)
+        theatre = Theatre(house, taken, wanted.seed, shipped=wanted.shipped)
         for lost in found.lost:
             _write(wanted.write, theatre, wanted.seed, lost.index)
     if not is_whole:
@@ -126,7 +135,8 @@ def _one(wanted: Wanted, house: House, index: int) -> None:
     from pbx.laboratory.dialogue.run import Theatre
     from pbx.laboratory.dialogue.takes import read_stock
 
-    theatre = Theatre(house, read_stock(wanted.folder).stock, wanted.seed)
+    taken = read_stock(wanted.folder)
+    theatre = Theatre(house, taken, wanted.seed, shipped=wanted.shipped)
     result = theatre.play(index).result
     sign = result.sign_seconds
     print(f"call {index} of seed {wanted.seed}: {result.behaviour} ({result.kind})")

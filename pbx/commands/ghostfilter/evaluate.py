@@ -36,6 +36,11 @@ def register(group: typer.Typer) -> None:
         jobs: int = typer.Option(
             0, "--jobs", "-j", min=0, help="Processes at once; 0: one per core."
         ),
+        shipped: bool = typer.Option(
+            False,
+            "--shipped",
+            help="Judge by the weights that ship even what they learned from.",
+        ),
         dialogue: bool = typer.Option(
             False,
             "--dialogue",
@@ -63,6 +68,9 @@ def register(group: typer.Typer) -> None:
         [bold]gerbang ghostfilter evaluate DIR --page FILE.html[/bold]  plots, sound
         [bold]gerbang ghostfilter evaluate DIR --dialogue[/bold]        whole calls
 
+        The folder the net learned from is known again, and each of its clips is
+        judged by weights that heard nothing of that recording or speaker.
+
         Ctrl-C shows the figures of what was judged by then.
 
         Exit status 0: every clip was judged. 1: DIR cannot be judged, and why.
@@ -70,13 +78,15 @@ def register(group: typer.Typer) -> None:
         130: interrupted.
         """
         if dialogue:
-            run_dialogue(Wanted(folder, calls, seed, jobs, as_json, write, only))
+            run_dialogue(
+                Wanted(folder, calls, seed, jobs, as_json, write, only, shipped)
+            )
             return
         from pbx.laboratory.figures import figures
 
         corpus = _read(folder)
         _check(page)
-        outcomes, is_whole = _judge(corpus, jobs)
+        outcomes, is_whole = _judge(corpus, jobs, shipped=shipped)
         found = figures(outcomes)
         _tell(found, as_json, is_whole=is_whole, of=len(corpus.rows))
         if page is not None:
@@ -114,14 +124,16 @@ def _check(page: Path | None) -> None:
         raise typer.Exit(1) from error
 
 
-def _judge(corpus: Corpus, jobs: int) -> tuple[list[Outcome], bool]:
+def _judge(corpus: Corpus, jobs: int, *, shipped: bool) -> tuple[list[Outcome], bool]:
     """What was judged, and whether that was everything."""
     from pbx.commands.ghostfilter.progress import counted
     from pbx.laboratory.measure import measure
+    from pbx.laboratory.unheard import detectors_for
 
     outcomes: list[Outcome] = []
+    work = measure(corpus, detectors_for(corpus, shipped=shipped), jobs=jobs)
     try:
-        for outcome in counted(measure(corpus, jobs=jobs), len(corpus.rows), "clips"):
+        for outcome in counted(work, len(corpus.rows), "clips"):
             outcomes.append(outcome)  # noqa: PERF402 - Ctrl-C keeps what is there
     except KeyboardInterrupt:
         return outcomes, False

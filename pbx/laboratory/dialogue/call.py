@@ -12,6 +12,7 @@ from typing import assert_never
 
 from ghostfilter.detector import Detector
 from ghostfilter.evidence import Evidence
+from ghostfilter.net import Weights
 from ghostfilter.signals import Sound
 from ghostfilter.verdict import Context, Verdict, judge
 from ivr.engine import (
@@ -57,11 +58,17 @@ class Ended:
 class VirtualCall:
     """One caller in one house, under its own policy or another. `run` once."""
 
-    def __init__(self, house: House, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        house: House,
+        policy: Policy | None = None,
+        weights: Weights | None = None,
+    ) -> None:
+        """`weights`: others than those that ship."""
         self._house = house
         self._policy = policy or house.policy
         self._engine = Engine(house.flow)
-        self._detector = Detector()
+        self._detector = Detector(weights)
         self._tick = 0
         self._timer: tuple[int, str] | None = None
         self._playing: tuple[str, int, int] | None = None

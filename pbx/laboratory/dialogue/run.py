@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ghostfilter.net import Weights
 from pbx.laboratory.dialogue.call import Ended, VirtualCall, timetable
 from pbx.laboratory.dialogue.house import House, Timetable
 from pbx.laboratory.dialogue.line import FRAME_SECONDS, missing_codecs
 from pbx.laboratory.dialogue.plan import Draft, draft
 from pbx.laboratory.dialogue.scene import Scene, at_our_ear
 from pbx.laboratory.dialogue.sounds import RATE
-from pbx.laboratory.dialogue.stock import Stock
-from pbx.laboratory.dialogue.takes import read_stock
+from pbx.laboratory.dialogue.takes import Taken, read_stock
+from pbx.laboratory.unheard import unheard_weights
 from pbx.model.verdict import Reason, Ruling
 
 CHUNK = 25
@@ -80,10 +81,18 @@ class Theatre:
     """A house, a stock and a seed: any call of theirs can be played."""
 
     def __init__(
-        self, house: House, stock: Stock, seed: int, *, has_mobile: bool = True
+        self,
+        house: House,
+        taken: Taken,
+        seed: int,
+        *,
+        has_mobile: bool = True,
+        shipped: bool = False,
     ) -> None:
+        """`shipped`: by the weights that ship, even if they heard these clips."""
         self._house = house
-        self._stock = stock
+        self._stock = taken.stock
+        self._is_heard = taken.is_heard and not shipped
         self._seed = seed
         self._usual = timetable(house)
         self._has_mobile = has_mobile and not missing_codecs()
@@ -118,8 +127,18 @@ class Theatre:
         if drafted.scene.key is not None:
             at, key = drafted.scene.key
             keys[max(1, math.ceil(at / FRAME_SECONDS))] = key
-        call = VirtualCall(self._house, self._house.strictest)
+        weights = self._weights(drafted.scene)
+        call = VirtualCall(self._house, self._house.strictest, weights)
         return frames, call.run(frames, keys)
+
+    def _weights(self, scene: Scene) -> Weights | None:
+        """Those that heard nothing of the group the call's first clip is of.
+
+        None: those that ship.
+        """
+        if not self._is_heard or not scene.clips:
+            return None
+        return unheard_weights(self._stock.group_of.get(scene.clips[0], ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,21 +157,22 @@ def play_all(
     *,
     jobs: int = 1,
     has_mobile: bool = True,
+    shipped: bool = False,
 ) -> Iterator[Part]:
     """Play calls 0…`calls`, in order, some at a time.
 
     Without `has_mobile` no mobile phone calls; its codecs cost most of the time.
+    `shipped`: by the weights that ship, even if they heard these clips.
     Raises CorpusError, AudioError.
     """
     chunks = [range(at, min(at + CHUNK, calls)) for at in range(0, calls, CHUNK)]
     if jobs <= 1:
-        stock = read_stock(folder).stock
-        theatre = Theatre(house, stock, seed, has_mobile=has_mobile)
+        theatre = _theatre(house, folder, seed, has_mobile, shipped)
         for chunk in chunks:
             yield _play(theatre, chunk)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, _tell, (house, folder, seed, has_mobile)) as pool:
+    with context.Pool(jobs, _tell, (house, folder, seed, has_mobile, shipped)) as pool:
         yield from pool.imap(_play_here, chunks)
 
 
@@ -160,14 +180,22 @@ _open: Callable[[], Theatre] | None = None
 """How a worker process opens its theatre."""
 
 
-def _tell(house: House, folder: Path, seed: int, has_mobile: bool) -> None:
+def _theatre(
+    house: House, folder: Path, seed: int, has_mobile: bool, shipped: bool
+) -> Theatre:
+    taken = read_stock(folder)
+    return Theatre(house, taken, seed, has_mobile=has_mobile, shipped=shipped)
+
+
+def _tell(
+    house: House, folder: Path, seed: int, has_mobile: bool, shipped: bool
+) -> None:
     """Raises nothing: a pool starts others for ever if its workers fail to start."""
     global _open
 
     @cache
     def open_theatre() -> Theatre:
-        stock = read_stock(folder).stock
-        return Theatre(house, stock, seed, has_mobile=has_mobile)
+        return _theatre(house, folder, seed, has_mobile, shipped)
 
     _open = open_theatre
 

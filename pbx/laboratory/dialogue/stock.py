@@ -87,10 +87,13 @@ class Stock:
     """All takes, to be drawn from."""
 
     def __init__(self, takes: Iterable[Take]) -> None:
+        self.group_of: dict[str, str] = {}
+        """A clip's name → its recording or speaker."""
         self.by_label: dict[str, list[Take]] = defaultdict(list)
         self.by_kind: dict[str, list[Take]] = defaultdict(list)
         self._kin: dict[tuple[str, str], list[Take]] = defaultdict(list)
         for take in takes:
+            self.group_of[take.name] = take.group
             self.by_label[take.label].append(take)
             self.by_kind[take.kind].append(take)
             self._kin[take.kind, take.group].append(take)

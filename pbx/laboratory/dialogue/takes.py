@@ -17,6 +17,7 @@ from pbx.laboratory.audio import read_samples
 from pbx.laboratory.corpus import Label, Row, read_corpus
 from pbx.laboratory.dialogue.sounds import RATE, Samples
 from pbx.laboratory.dialogue.stock import Stock, Take
+from pbx.laboratory.unheard import was_heard
 
 PROMPT_ECHO = "prompt_echo"
 ACTIVE_DB = 20.0
@@ -31,6 +32,8 @@ class Taken:
     stock: Stock
     left_out: int
     """Ghosts with a foreign prompt in them."""
+    is_heard: bool = False
+    """The net that ships learned from this corpus: `pbx.laboratory.unheard`."""
 
 
 def read_stock(folder: Path, only: Iterable[str] | None = None) -> Taken:
@@ -47,7 +50,7 @@ def read_stock(folder: Path, only: Iterable[str] | None = None) -> Taken:
             continue
         samples = read_samples(corpus.file(row)).astype(np.float32) / np.float32(32768)
         takes.append(take_of(row, samples))
-    return Taken(Stock(takes), left_out)
+    return Taken(Stock(takes), left_out, was_heard(corpus))
 
 
 def take_of(row: Row, samples: Samples) -> Take:

@@ -87,6 +87,16 @@ def join(parts: Sequence[Examples]) -> Examples:
     )
 
 
+def chosen(examples: Examples, which: NDArray[np.intp]) -> Examples:
+    """Some of them."""
+    return Examples(
+        *(
+            getattr(examples, name)[which]
+            for name in ("features", "near", "voice", "label", "weight")
+        )
+    )
+
+
 def features_of(pcm: Pcm, prompt: Pcm | None) -> NDArray[np.float32]:
     """(frames, 54) of a clip's whole blocks; `prompt` is sent from its first frame."""
     blocks, echo, features = Blocks(), Echo(), Features()

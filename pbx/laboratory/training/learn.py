@@ -20,6 +20,8 @@ CHANNELS = 64
 DROPOUT = 0.05
 BATCH = 64
 RATE = 4e-3
+RATE_AFTER = 1e-3
+"""Of a net that has learned before."""
 WARM_UP = 0.15
 DECAY = 5e-3
 LONGEST_STEP = 2.0
@@ -73,18 +75,29 @@ class Progressed:
 
 
 def learn(
-    examples: Examples, epochs: int, seed: int, tell: Callable[[Progressed], None]
+    examples: Examples,
+    epochs: int,
+    seed: int,
+    tell: Callable[[Progressed], None],
+    *,
+    after: Listener | None = None,
 ) -> Listener:
-    """Train for `epochs`; `tell` hears of each. The same seed gives the same net."""
+    """Train for `epochs`; `tell` hears of each. The same seed gives the same net.
+
+    `after`: a net that goes on learning, gently; it is left as it is.
+    """
     torch.manual_seed(seed)
     torch.set_num_threads(THREADS)
     rng = np.random.default_rng(seed)
+    rate = RATE if after is None else RATE_AFTER
     net = Listener(examples.features.shape[2])
-    optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
+    if after is not None:
+        net.load_state_dict(after.state_dict())
+    optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=DECAY)
     count = len(examples.label)
     steps = epochs * (count // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, RATE, total_steps=steps + 1, pct_start=WARM_UP
+        optimiser, rate, total_steps=steps + 1, pct_start=WARM_UP
     )
     net.train()
     for epoch in range(epochs):

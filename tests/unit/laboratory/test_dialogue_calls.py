@@ -69,8 +69,8 @@ def test_a_key_passes_at_once(results: list[Result]) -> None:
 def test_a_call_is_the_same_alone(
     house: House, callers: Path, results: list[Result]
 ) -> None:
-    theatre = Theatre(house, read_stock(callers).stock, SEED, has_mobile=False)
+    theatre = Theatre(house, read_stock(callers), SEED, has_mobile=False)
     for index in (159, 5, 31, 39):
         assert theatre.play(index).result == results[index]
-    other = Theatre(house, read_stock(callers).stock, SEED + 1)
+    other = Theatre(house, read_stock(callers), SEED + 1)
     assert other.play(5).result != results[5]

@@ -14,8 +14,7 @@ from pbx.laboratory.cache import Entry, Piece
 from pbx.laboratory.codecs import CODECS, CodecError, draw_losses, through_codec
 from pbx.laboratory.cries import CRIES
 from pbx.laboratory.degrade import Line, degrade, draw_line, fill, place
-from pbx.laboratory.recipe import make_clips
-from pbx.laboratory.synthetic import SYNTHETIC
+from pbx.laboratory.recipe import RULES, make_clips
 from pbx.laboratory.transforms import (
     active_dbfs,
     at_level,
@@ -149,9 +148,9 @@ def test_rooms_ring_on_and_distance_takes_the_highs() -> None:
     assert share(hz_far, far) < share(hz, near) / 3
 
 
-@pytest.mark.parametrize("name", sorted(SYNTHETIC))
+@pytest.mark.parametrize("name", sorted(RULES))
 def test_sounds_made_by_rule_are_whole_and_differ(name: str) -> None:
-    one, other = SYNTHETIC[name](6 * RATE, dice(1)), SYNTHETIC[name](6 * RATE, dice(2))
+    one, other = RULES[name](6 * RATE, dice(1)), RULES[name](6 * RATE, dice(2))
     assert len(one) == 6 * RATE
     assert np.isfinite(one).all()
     if name != "digital_silence":
