@@ -44,12 +44,12 @@ def make_folds(groups: Iterable[str], seed: int) -> dict[str, int]:
     return {names[place]: number % FOLDS for number, place in enumerate(order)}
 
 
-def weights_file(fold: int, folder: Path = FOLDER) -> Path:
+def weights_file(fold: int, folder: Path) -> Path:
     """Where the net lies that heard nothing of a fold."""
     return folder / f"fold{fold}.npz"
 
 
-def write_list(corpus: Corpus, folds: dict[str, int], folder: Path = FOLDER) -> None:
+def write_list(corpus: Corpus, folds: dict[str, int], folder: Path) -> None:
     """Remember which corpus was learned from, and its folds."""
     known = asdict(Known(checksum(corpus), folds))
     (folder / LIST).write_text(json.dumps(known, indent=0, sort_keys=True) + "\n")
@@ -104,4 +104,4 @@ def _known() -> Known:
 
 @lru_cache(maxsize=FOLDS)
 def _weights(fold: int) -> Weights:
-    return read_weights(weights_file(fold).read_bytes())
+    return read_weights(weights_file(fold, FOLDER).read_bytes())
