@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 2000
 _PAGE = 1000
-_CHAIN_LOCK = 112_113
+_CHAIN_LOCK = 112_114
 """PostgreSQL's advisory lock, held until commit: one appends at a time."""
 _PENDING = "gerbang-audit"
 
