@@ -1,4 +1,8 @@
-"""The recorder: Asterisk's journal → records, for as long as the process lives.
+"""The recorder: two journals → records, for as long as the process lives.
+
+Asterisk's journal tells of calls; our own processes add in theirs what Asterisk cannot
+know (`pbx.notes`: holds, wrap-up, the operator's word).
+
 
 Nothing that happens here may end it. The journal waits on disk while the database is
 away; a line nobody understands is kept as it is; what the journal did not tell is made
@@ -18,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pbx.records.base import now
 from pbx.records.database import explain
-from pbx.records.journal import MAX_BATCH_LINES, Batch, Journal
+from pbx.records.journal import MAX_BATCH_LINES, NOTES, Batch, Journal
 from pbx.records.reconcile import reconcile
 from pbx.records.store import Recorded, RecordStore, StalePositionError, is_poison
 from pbx.status import Status
@@ -41,13 +45,22 @@ _UNREADABLE_STANDS_SECONDS = 600.0
 class Recorder:
     """One recorder. `run` returns after `stop`, with the batch in hand stored."""
 
-    def __init__(self, journal_path: Path, database_url: str, status: Status) -> None:
+    def __init__(
+        self,
+        journal_path: Path,
+        database_url: str,
+        status: Status,
+        notes_path: Path | None = None,
+    ) -> None:
         self.journal_path = journal_path
         self.database_url = database_url
         self.status = status
         self._stop = asyncio.Event()
         self._store: RecordStore | None = None
-        self._journal = Journal(self.journal_path, {})
+        self._journals = [Journal(journal_path, {})]
+        if notes_path is not None:
+            self._journals.append(Journal(notes_path, {}, NOTES))
+        self._unreadable: set[Path] = set()
         self._most_lines = MAX_BATCH_LINES
         self._is_writable = True
         self._unreadable_until = 0.0
@@ -101,21 +114,25 @@ class Recorder:
     async def _work(self) -> bool:
         """One step; whether there is more to do at once."""
         store = await self._open_store()
-        batch = await self._read()
-        if batch is not None:
-            recorded = await self._record(store, batch)
-            self._journal.advance(batch)
-            self._note(batch, recorded)
-            return True
-        if time.monotonic() >= self._next_check:
+        is_busy = False
+        for journal in self._journals:
+            batch = await self._read(journal)
+            if batch is not None:
+                recorded = await self._record(store, batch)
+                journal.advance(batch)
+                self._note(batch, recorded)
+                is_busy = True
+        if not is_busy and time.monotonic() >= self._next_check:
             await self._check(store)
-        return False
+        return is_busy
 
     async def _open_store(self) -> RecordStore:
         if self._store is None:
+            self._store = await RecordStore.open(self.database_url)
             async with asyncio.timeout(STORE_DEADLINE_SECONDS):
-                self._store = await RecordStore.open(self.database_url)
-                self._journal.reset(await self._store.positions())
+                positions = await self._store.positions()
+                for journal in self._journals:
+                    journal.reset(positions)
             self._checked_whole = False
             self.status.clear_alarm("database-unreachable")
             self._told = ""
@@ -124,7 +141,8 @@ class Recorder:
 
     async def _let_go(self) -> None:
         """Drop what may be half done; the next step begins from what is stored."""
-        self._journal.close()
+        for journal in self._journals:
+            journal.close()
         store, self._store = self._store, None
         if store is not None:
             try:
@@ -133,18 +151,21 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 — dead ones may die loudly
                 _log.debug("closing the store: %r", error)
 
-    async def _read(self) -> Batch | None:
+    async def _read(self, journal: Journal) -> Batch | None:
         try:
-            batch = await asyncio.to_thread(self._journal.read, self._most_lines)
+            batch = await asyncio.to_thread(journal.read, self._most_lines)
         except OSError as error:
-            self._journal.close()
+            journal.close()
+            self._unreadable.add(journal.path)
             self.status.raise_alarm(
                 "journal-unreadable",
-                f"The journal {self.journal_path} cannot be read ({error}). Calls go "
+                f"The journal {journal.path} cannot be read ({error}). Calls go "
                 "on; their records wait. Check the disk and the file's owner.",
             )
             return None
-        self.status.clear_alarm("journal-unreadable")
+        self._unreadable.discard(journal.path)
+        if not self._unreadable:
+            self.status.clear_alarm("journal-unreadable")
         return batch
 
     async def _record(self, store: RecordStore, batch: Batch) -> Recorded:

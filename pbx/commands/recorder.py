@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
                 settings.journal,
                 settings.database_url,
                 Status(settings.run, "recorder"),
+                settings.notes,
             )
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):

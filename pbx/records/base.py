@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pbx.records.database import migrate, open_engine
+from pbx.records.database import is_current, migrate, open_engine
 from pbx.records.tables import outbox
 
 
@@ -23,6 +24,9 @@ def upsert_into(connection: AsyncConnection, table: sa.Table) -> Any:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     return dialect.insert(table)
 
+
+OPEN_DEADLINE_SECONDS = 20.0
+"""To look at the schema. To change it may take as long as it takes."""
 
 CHANNEL = "gerbang_calls"
 """PostgreSQL's notification channel; the payload is the newest cursor."""
@@ -63,7 +67,10 @@ class Store:
         if the database is away; nothing is left open then."""
         engine = open_engine(url)
         try:
-            await migrate(engine)
+            async with asyncio.timeout(OPEN_DEADLINE_SECONDS):
+                is_ours = await is_current(engine)
+            if not is_ours:
+                await migrate(engine)
         except BaseException:
             await engine.dispose()
             raise

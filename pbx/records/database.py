@@ -14,7 +14,9 @@ from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, NullPool, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -94,8 +96,43 @@ def _teach_sqlite(engine: AsyncEngine, *, writes: bool) -> None:
         connection.exec_driver_sql(begin)
 
 
+async def is_current(engine: AsyncEngine) -> bool:
+    """Whether the schema is this program's already: nothing to migrate."""
+    newest = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    async with engine.connect() as connection:
+        found = await connection.run_sync(
+            lambda c: MigrationContext.configure(c).get_current_revision()
+        )
+    return found == newest
+
+
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
-    """Bring the schema to `revision`, in one transaction, one process at a time."""
+    """Bring the schema to `revision`, in one transaction, one process at a time.
+
+    On PostgreSQL over a connection of its own, whose statements may take their time:
+    an index over ten million calls does.
+    """
+    if engine.dialect.name == "postgresql":
+        patient = patient_engine(engine.url)
+        try:
+            await _migrate_with(patient, revision)
+        finally:
+            await patient.dispose()
+    else:
+        await _migrate_with(engine, revision)
+
+
+def patient_engine(url: URL) -> AsyncEngine:
+    """For PostgreSQL: connects within 5 s, then waits for a statement as it takes."""
+    return create_async_engine(
+        url,
+        hide_parameters=True,
+        poolclass=NullPool,
+        connect_args={"timeout": _CONNECT_SECONDS},
+    )
+
+
+async def _migrate_with(engine: AsyncEngine, revision: str) -> None:
     async with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(
@@ -108,10 +145,19 @@ def _migrate(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
-    if revision == "base":
+    script = ScriptDirectory.from_config(config)
+    here = MigrationContext.configure(connection).get_current_revision()
+    if revision == "base" or _is_older(script, revision, here):
         command.downgrade(config, revision)
     else:
         command.upgrade(config, revision)
+
+
+def _is_older(script: ScriptDirectory, revision: str, here: str | None) -> bool:
+    if here is None or revision in {"head", here}:
+        return False
+    below = {step.revision for step in script.iterate_revisions(here, "base")}
+    return revision in below
 
 
 def is_missing(error: BaseException) -> bool:

@@ -55,18 +55,31 @@ class Batch:
     after: Position
 
 
+NOTES = "notes."
+"""Begins the id of every journal file that our own processes wrote (`pbx.notes`)."""
+
+
+def is_notes(journal: str) -> bool:
+    """Whether a file of that id was written by our own processes, not by Asterisk."""
+    return journal.startswith(NOTES)
+
+
 class Journal:
     """Reads `path` and its rotated siblings (`journal.jsonl.1`, `journal.jsonl-2026…`).
 
     A file is known by its first record, which holds a time and a channel's id, not by
     its name or inode: a renamed or restored file is the same file. `positions` is what
-    the store knows, journal id → position; it is kept up to date here.
+    the store knows, journal id → position; it is kept up to date here. `mark` begins
+    the ids of its files: `NOTES` for our own processes' journal.
     """
 
-    def __init__(self, path: Path, positions: dict[str, Position]) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, positions: dict[str, Position], mark: str = ""
+    ) -> None:
+        self.path = path
+        self._mark = mark
         self._positions = positions
-        self._file: _File | None = None
+        self._file: JournalFile | None = None
 
     def read(self, most_lines: int = MAX_BATCH_LINES) -> Batch | None:
         """The next records, oldest file first; None: all is read. Raises OSError."""
@@ -75,7 +88,7 @@ class Journal:
                 self._file = self._open_next()
             if self._file is None:
                 return None
-            may_grow = self._file.is_at(self._path) or not self._file.is_settled()
+            may_grow = self._file.is_at(self.path) or not self._file.is_settled()
             batch = self._file.read(
                 self._positions, most_lines, is_last_word=not may_grow
             )
@@ -99,12 +112,12 @@ class Journal:
             self._file.close()
             self._file = None
 
-    def _open_next(self) -> _File | None:
+    def _open_next(self) -> JournalFile | None:
         """The oldest file with something unread, else the live one, if it exists."""
         for path in self._files():
             with suppress(FileNotFoundError):
-                file = _File(path)
-                if path == self._path or file.has_more(self._positions):
+                file = JournalFile(path, self._mark)
+                if path == self.path or file.has_more(self._positions):
                     return file
                 file.close()
         return None
@@ -112,23 +125,25 @@ class Journal:
     def _files(self) -> list[Path]:
         """Rotated files, oldest first, then the live one."""
         dated: list[tuple[int, Path]] = []
-        for path in self._path.parent.glob(f"{self._path.name}[.-]*"):
+        for path in self.path.parent.glob(f"{self.path.name}[.-]*"):
             if path.suffix in {".gz", ".xz", ".zst", ".bz2"}:
                 continue
             with suppress(FileNotFoundError):
                 dated.append((path.stat().st_mtime_ns, path))
-        return [path for _, path in sorted(dated)] + [self._path]
+        return [path for _, path in sorted(dated)] + [self.path]
 
 
-class _File:
+class JournalFile:
     """One open journal file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mark: str = "") -> None:
+        self._mark = mark
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._fingerprint = ""
         self._generation = 0
 
     def close(self) -> None:
+        """Let go of it."""
         os.close(self._descriptor)
 
     def is_at(self, path: Path) -> bool:
@@ -147,6 +162,7 @@ class _File:
         return abs(age) > _SETTLED_SECONDS
 
     def has_more(self, positions: dict[str, Position]) -> bool:
+        """Whether something in it is unread."""
         journal = self._identify(positions)
         if journal is None:
             return False
@@ -185,7 +201,7 @@ class _File:
         if fingerprint != self._fingerprint:
             self._fingerprint, self._generation = fingerprint, 0
         while True:
-            journal = f"{fingerprint}.{self._generation}"
+            journal = f"{self._mark}{fingerprint}.{self._generation}"
             position = positions.get(journal)
             if position is None or self._stands(position):
                 return journal

@@ -7,26 +7,28 @@ none, and then it is read again.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pbx.model.call import Call, State, as_record, unfolded
-from pbx.model.events import (
-    CallEnded,
-    ChannelStarted,
-    JournalEvent,
-    UnreadableLineError,
-    read_event,
-)
-from pbx.model.fold import fold
+from pbx.model.call import Call, State
 from pbx.records.base import announce, now, upsert_into
-from pbx.records.journal import Batch, Position, RawLine
+from pbx.records.folding import (
+    Folded,
+    Line,
+    columns_of,
+    fold_lines,
+    invites_in,
+    is_same,
+    read_line,
+    record_of,
+)
+from pbx.records.invites import note_invites
+from pbx.records.journal import Batch, Position, RawLine, is_notes
 from pbx.records.members import find_homes
 from pbx.records.review_rows import list_for_review
 from pbx.records.tables import (
@@ -37,8 +39,6 @@ from pbx.records.tables import (
     witnessed_calls,
 )
 from pbx.records.witness import WitnessStore
-
-_log = logging.getLogger(__name__)
 
 WITNESS_PATIENCE_SECONDS = 5.0
 """How long after a witnessed end the journal may still tell of it."""
@@ -88,22 +88,6 @@ class Recorded:
     """Calls whose record is now closed and was not before."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A raw line and what could be made of it."""
-
-    raw: RawLine
-    event: JournalEvent | None
-    channel: str
-    linkedid: str
-    why: str = ""
-
-    @property
-    def members(self) -> list[str]:
-        """Its ids, the linkedid first."""
-        return [i for i in (self.linkedid, self.channel) if i]
-
-
 class RecordStore(WitnessStore):
     """The part of the store the recorder writes."""
 
@@ -117,14 +101,18 @@ class RecordStore(WitnessStore):
 
     async def record(self, batch: Batch) -> Recorded:
         """Store a batch whole. Raises StalePositionError, or the driver's errors."""
-        lines = [_read(raw) for raw in batch.lines]
+        lines = [read_line(raw.raw) for raw in batch.lines]
         async with self.engine.begin() as connection:
             await self._advance(connection, batch)
             homes = await find_homes(connection, [line.members for line in lines])
             await connection.execute(
                 upsert_into(connection, journal_lines).on_conflict_do_nothing(),
-                [_row(batch.journal, line, homes) for line in lines],
+                [
+                    _row(batch.journal, at, line, homes)
+                    for at, line in zip(batch.lines, lines, strict=True)
+                ],
             )
+            await note_invites(connection, invites_in(lines))
             closed = await self.refold(connection, set(homes.values()))
         return Recorded(
             len(lines), tuple(line.why for line in lines if line.why), tuple(closed)
@@ -138,8 +126,8 @@ class RecordStore(WitnessStore):
             await connection.execute(
                 upsert_into(connection, journal_lines).on_conflict_do_nothing(),
                 [
-                    _row(batch.journal, _Line(raw, None, "", ""), {})
-                    for raw in batch.lines
+                    _row(batch.journal, at, Line(at.raw, None, "", ""), {})
+                    for at in batch.lines
                 ],
             )
         return Recorded(len(batch.lines), (why,) * len(batch.lines), ())
@@ -188,10 +176,12 @@ class RecordStore(WitnessStore):
         known = {row.call_id: row for row in rows}
         closed = []
         for call_id, lines in told.items():
-            call = _fold(call_id, lines, rebooted_at, gone.get(call_id))
-            if call is None:
+            folded = fold_lines(
+                call_id, lines, rebooted_at=rebooted_at, gone_at=gone.get(call_id)
+            )
+            if folded is None:
                 continue
-            was = known.get(call_id)
+            call, was = folded.call, known.get(call_id)
             is_new = await self.write(connection, call, was)
             if (
                 is_new
@@ -199,19 +189,29 @@ class RecordStore(WitnessStore):
                 and (was is None or was.state != State.CLOSED.value)
             ):
                 closed.append(call_id)
+            if folded.joined:
+                await self._write_joined(connection, folded)
         return closed
 
     async def _lines_of(
         self, connection: AsyncConnection, call_ids: Collection[str]
-    ) -> dict[str, list[bytes]]:
+    ) -> dict[str, list[Line]]:
+        """Each call's lines: Asterisk's in their order, then our own processes'. Which
+        of the two journals was read first must not show in a record."""
         rows = await connection.execute(
-            sa.select(journal_lines.c.call_id, journal_lines.c.raw)
+            sa.select(
+                journal_lines.c.call_id, journal_lines.c.journal, journal_lines.c.raw
+            )
             .where(journal_lines.c.call_id.in_(call_ids))
             .order_by(journal_lines.c.id)
         )
-        told: dict[str, list[bytes]] = {}
+        told: dict[str, list[Line]] = {}
+        notes: dict[str, list[Line]] = {}
         for row in rows:
-            told.setdefault(row.call_id, []).append(row.raw)
+            mine = notes if is_notes(row.journal) else told
+            mine.setdefault(row.call_id, []).append(read_line(row.raw))
+        for call_id, lines in notes.items():
+            told.setdefault(call_id, []).extend(lines)
         return told
 
     async def _gone(
@@ -231,15 +231,33 @@ class RecordStore(WitnessStore):
             if (at - row.ended_at).total_seconds() > WITNESS_PATIENCE_SECONDS
         }
 
-    async def write(self, connection: AsyncConnection, call: Call, was: Any) -> bool:
+    async def _write_joined(self, connection: AsyncConnection, folded: Folded) -> None:
+        """The rows of those that became part of this call."""
+        ids = [part.call_id for part in folded.joined]
+        rows = await connection.execute(
+            sa.select(calls).where(calls.c.call_id.in_(ids))
+        )
+        known = {row.call_id: row for row in rows}
+        for part in folded.joined:
+            await self.write(
+                connection, part, known.get(part.call_id), folded.call.call_id
+            )
+
+    async def write(
+        self,
+        connection: AsyncConnection,
+        call: Call,
+        was: Any,
+        joined_into: str | None = None,
+    ) -> bool:
         """Write the call unless the store says the same already."""
-        record = as_record(call)
-        if was is not None and _same(was.record, record):
+        record = record_of(call, joined_into)
+        if was is not None and is_same(was.record, record):
             return False
         revision = 1 if was is None else was.revision + 1
-        values = _columns(call) | {
+        values = columns_of(call, joined_into) | {
             "revision": revision,
-            "record": {"revision": revision, "joined_into": None} | record,
+            "record": {"revision": revision} | record,
             "written_at": now(),
         }
         if was is None:
@@ -248,83 +266,19 @@ class RecordStore(WitnessStore):
             await connection.execute(
                 sa.update(calls).where(calls.c.call_id == call.call_id).values(**values)
             )
-        await list_for_review(connection, call)
+        if joined_into is None:
+            await list_for_review(connection, call)
         await announce(connection, call.call_id, revision)
         return True
 
 
-def _read(raw: RawLine) -> _Line:
-    try:
-        event = read_event(raw.raw)
-    except UnreadableLineError as error:
-        return _Line(raw, None, error.channel, error.linkedid, str(error))
-    return _Line(raw, event, event.channel, event.linkedid)
-
-
-def _row(journal: str, line: _Line, homes: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    journal: str, at: RawLine, line: Line, homes: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "journal": journal,
-        "offset": line.raw.offset,
+        "offset": at.offset,
         "call_id": homes[line.members[0]] if line.members else None,
-        "starts": line.channel if isinstance(line.event, ChannelStarted) else None,
-        "raw": line.raw.raw,
-    }
-
-
-def _fold(
-    call_id: str,
-    lines: Sequence[bytes],
-    rebooted_at: datetime | None,
-    gone_at: datetime | None,
-) -> Call | None:
-    """The record of these lines; None if not one of them can be read."""
-    events: list[JournalEvent] = []
-    unreadable = 0
-    for raw in lines:
-        try:
-            events.append(read_event(raw))
-        except UnreadableLineError:
-            unreadable += 1
-    if not events:
-        return None
-    try:
-        call = fold(
-            events, unreadable=unreadable, rebooted_at=rebooted_at, gone_at=gone_at
-        )
-        return replace(call, call_id=call_id)
-    except Exception:  # noqa: BLE001 — a fault of ours must not stop the other calls' records
-        _log.exception("call not folded", extra={"call_id": call_id})
-        times = [event.at for event in events]
-        return unfolded(
-            call_id,
-            started_at=min(times),
-            last_event_at=max(times),
-            is_over=gone_at is not None
-            or (rebooted_at is not None and min(times) < rebooted_at)
-            or any(isinstance(event, CallEnded) for event in events),
-        )
-
-
-def _same(stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    return all(stored.get(key) == value for key, value in record.items())
-
-
-def _columns(call: Call) -> dict[str, Any]:
-    return {
-        "call_id": call.call_id,
-        "state": call.state.value,
-        "disposition": call.disposition.value,
-        "direction": call.direction.value,
-        "incomplete": call.incomplete,
-        "truncated": call.truncated,
-        "joined_into": None,
-        "started_at": call.started_at,
-        "ended_at": call.ended_at,
-        "last_event_at": call.last_event_at,
-        "number": call.number,
-        "ani": call.ani,
-        "queue": call.queued[-1].queue if call.queued else None,
-        "operator": call.operator,
-        "verdict": call.verdict.verdict if call.verdict else None,
-        "reason": call.verdict.reason if call.verdict else None,
+        "starts": line.starts,
+        "raw": line.raw,
     }

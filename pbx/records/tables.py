@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -77,10 +78,16 @@ calls = Table(
     Column("reason", Text),
     Column("written_at", Utc, nullable=False),
     Column("record", JSON, nullable=False),
-    Index("calls_by_start", "started_at"),
-    Index("calls_by_state", "state"),
+    Index("calls_by_start", "started_at", "call_id", "state", "joined_into"),
+    Index(
+        "calls_open",
+        "started_at",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
 )
-"""One row a call; `record` is the whole of it, the columns are for finding it."""
+"""One row a call; `record` is the whole of it, the columns are for finding it. A list
+of a day and its count are read from `calls_by_start` alone."""
 
 call_members = Table(
     "call_members",

@@ -16,13 +16,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from pbx.model.call import State
-from pbx.records.database import migrate, open_engine
+from pbx.records.database import is_current, migrate, open_engine
 from pbx.records.journal import Batch, Journal, Position, RawLine
+from pbx.records.ledger_tables import invites
 from pbx.records.queries import Wanted, changed_calls, last_calls, newest_cursor
 from pbx.records.reconcile import Findings, reconcile
 from pbx.records.schema import metadata
 from pbx.records.store import RecordStore, StalePositionError
-from pbx.records.tables import calls, journal_lines, outbox, witnessed_calls
+from pbx.records.tables import (
+    call_members,
+    calls,
+    journal_lines,
+    outbox,
+    witnessed_calls,
+)
+from pbx.settings import PROJECT
 from tests.fakes.journal_lines import START, TRUNK, connected, greeted, hangup, line
 
 pytestmark = pytest.mark.postgres
@@ -101,6 +109,39 @@ async def test_two_processes_may_start_at_once(url: str) -> None:
     for opened in stores:
         assert await opened.positions() == {}
         await opened.close()
+
+
+async def test_migrations_keep_what_is_there(url: str) -> None:
+    """From every earlier revision up, and down to it, with real calls inside."""
+    store = await RecordStore.open(url)
+    await feed_replay(store, "released", "two-calls-joined", "key-connected")
+    kept = [calls, journal_lines, call_members, outbox]
+    before = [await rows(store, table) for table in kept]
+    counted = await rows(store, invites)
+    assert len(counted) == 4
+    for revision in earlier():
+        await migrate(store.engine, revision)
+        assert [await rows(store, table) for table in kept] == before
+        await migrate(store.engine)
+        assert await is_current(store.engine)
+        assert [await rows(store, table) for table in kept] == before
+        assert sorted(await rows(store, invites)) == sorted(counted)
+    await store.close()
+
+
+def earlier() -> list[str]:
+    """Every revision there is, the oldest first."""
+    found = (PROJECT / "pbx/records/migrations/versions").glob("v[0-9]*.py")
+    return sorted(path.name[1:5] for path in found)
+
+
+async def feed_replay(store: RecordStore, *folders: str) -> None:
+    for folder in folders:
+        journal = Journal(REPLAY / folder / "journal.jsonl", {})
+        while (batch := journal.read()) is not None:
+            await store.record(batch)
+            journal.advance(batch)
+        journal.close()
 
 
 # ---- recording ----------------------------------------------------------------------
@@ -190,6 +231,44 @@ async def test_joined_calls_leave_one_record_and_a_pointer(store: RecordStore) -
     assert by_id[b].record["state"] == "closed"
     await feeder.feed([line("ANSWER", channel=b, linkedid=b, at=2)])
     assert (await one(store))["call_id"] == a
+
+
+async def test_a_joined_call_has_its_row_however_the_lines_came(
+    store: RecordStore,
+) -> None:
+    """Even if both began and were joined within one batch."""
+    a, b = "k-100.1", "k-100.2"
+    lines = [
+        *(line("CHAN_START", channel=c, linkedid=c) for c in (a, b)),
+        line("BRIDGE_ENTER", channel=b, linkedid=a, extra={"bridge_id": "x"}),
+    ]
+    for at_a_time in (3, 1):
+        feeder = Feeder(store, f"{at_a_time}.0")
+        for n in range(0, 3, at_a_time):
+            await feeder.feed(lines[n : n + at_a_time])
+        by_id = {row.call_id: row for row in await rows(store, calls)}
+        assert by_id[b].joined_into == by_id[b].record["joined_into"] == a
+        assert (by_id[b].state, by_id[b].revision) == ("closed", 1)
+    assert sorted(i.channel for i in await rows(store, invites)) == [a, b]
+
+
+async def test_which_journal_was_read_first_does_not_show(store: RecordStore) -> None:
+    key = line("KEY", fact="digit=7&at_ms=9")
+    records = []
+    for n, order in enumerate((1, -1)):
+        own_id = {"channel": f"k-{n}.1", "linkedid": f"k-{n}.1"}
+        lines = [
+            (f"{n}.0", line("CHAN_START", **own_id)),
+            (f"notes.{n}.0", key.replace(TRUNK.encode(), own_id["channel"].encode())),
+        ]
+        for journal, raw in lines[::order]:
+            await Feeder(store, journal).feed([raw])
+    records = [r.record for r in await rows(store, calls)]
+    for record in records:
+        del record["call_id"], record["revision"]
+        record["legs"][0]["channel"] = ""
+    assert records[0] == records[1]
+    assert records[0]["incomplete"] is False
 
 
 async def test_text_a_database_may_refuse(store: RecordStore) -> None:

@@ -28,13 +28,13 @@ from pbx.model.call import Call, as_record
 from pbx.model.events import read_event
 from pbx.model.fold import fold
 from pbx.recorder import Recorder
-from pbx.records import store
+from pbx.records import folding, store
 from pbx.records.database import open_engine
 from pbx.records.queries import Wanted, last_calls
 from pbx.records.store import RecordStore
 from pbx.records.tables import calls, journal_lines, outbox
 from pbx.status import Status
-from tests.fakes.journal_lines import greeted
+from tests.fakes.journal_lines import greeted, line
 from tests.fakes.journal_writer import append, call_id, interleaved, whole_call
 
 COMMAND = """
@@ -213,12 +213,13 @@ class Running:
 @dataclass(slots=True)
 class Starter:
     journal: Path
+    notes: Path
     run: Path
     started: list[Running] = field(default_factory=list)
 
     def __call__(self, url: str) -> Running:
         status = Status(self.run, "recorder")
-        worker = Recorder(self.journal, url, status)
+        worker = Recorder(self.journal, url, status, self.notes)
         one = Running(worker, status, asyncio.create_task(worker.run()))
         self.started.append(one)
         return one
@@ -226,7 +227,8 @@ class Starter:
 
 @pytest_asyncio.fixture
 async def start(journal: Path, tmp_path: Path) -> AsyncIterator[Starter]:
-    starter = Starter(journal, tmp_path / "run")
+    notes = tmp_path / "notes" / "notes.jsonl"
+    starter = Starter(journal, notes, tmp_path / "run")
     yield starter
     for one in starter.started:
         if not one.task.done():
@@ -513,13 +515,13 @@ async def test_text_postgresql_refuses_costs_that_line_alone(
     start: Starter, journal: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were it taken for a database that is away, no record would follow, for ever."""
-    real = store._columns
+    real = folding.columns_of
     poison = {"ani": "08\0"}
 
-    def refused(call: Call) -> dict[str, Any]:
+    def refused(call: Call, joined_into: str | None = None) -> dict[str, Any]:
         return real(call) | (poison if call.call_id == call_id(1) else {})
 
-    monkeypatch.setattr(store, "_columns", refused)
+    monkeypatch.setattr(store, "columns_of", refused)
     for n in range(3):
         write_call(journal, n)
     running = start(postgres_url)
@@ -535,11 +537,39 @@ async def test_a_fold_that_fails_leaves_a_record_marked(
     def fails(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("pbx.records.store.fold", fails)
+    monkeypatch.setattr("pbx.records.folding.fold", fails)
     start(sqlite_url)
     write_call(journal, 0)
     await until(lambda: _is_marked(sqlite_url), 10)
     await until(lambda: is_closed(sqlite_url, 0), 10)
+
+
+async def test_our_own_journal_is_read_as_well(
+    start: Starter, journal: Path, sqlite_url: str
+) -> None:
+    """Its lines come late; its file may not exist yet, and is rotated as well."""
+    notes = start.notes
+    start(sqlite_url)
+    write_call(journal, 0)
+    await until(lambda: is_closed(sqlite_url, 0), 10)
+    notes.parent.mkdir()
+    for digit in ("1", "2"):
+        fact = f"digit={digit}&at_ms=40000"
+        append(notes, line("KEY", fact=fact, at=40, **of_call(0)))
+        notes.rename(notes.with_name(f"notes.jsonl.{digit}"))
+
+    async def is_told() -> bool:
+        (record,) = await everything(sqlite_url)
+        return [key["digit"] for key in record["keys"]] == ["0", "1", "2"]
+
+    await until(is_told, 10)
+    engine = open_engine(sqlite_url, writes=False)
+    assert await count(engine, journal_lines) == len(whole_call(0)) + 2
+    await engine.dispose()
+
+
+def of_call(n: int) -> dict[str, str]:
+    return {"channel": call_id(n), "linkedid": call_id(n)}
 
 
 def _exists(url: str) -> bool:
