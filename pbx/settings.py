@@ -57,6 +57,11 @@ class Settings:
         return self.state / "notes" / "notes.jsonl"
 
     @property
+    def recordings(self) -> Path:
+        """Conversations as sound, one WAV file a call (MixMonitor)."""
+        return self.asterisk_home / "spool" / "monitor"
+
+    @property
     def secrets_file(self) -> Path:
         """Generated passwords, mode 0600; survive every render."""
         return self.asterisk_home / "secrets.json"

@@ -25,6 +25,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "res_pjsip_dlg_options",
         "res_pjsip_dtmf_info",
         "res_pjsip_empty_info",
+        "res_pjsip_header_funcs",
         "res_pjsip_logger",
         "res_pjsip_nat",
         "res_pjsip_refer",
@@ -58,6 +59,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "res_musiconhold",
         "app_dial",
         "app_queue",
+        "app_mixmonitor",
     ),
     "The journal, and who tried to get in": (
         "res_cdrel_custom",

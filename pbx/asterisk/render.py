@@ -56,6 +56,20 @@ class Rung:
     seconds: int
 
 
+CALLER_HEADERS = {
+    "asserted": "P-Asserted-Identity",
+    "access-network": "P-Access-Network-Info",
+    "geolocation": "Geolocation",
+}
+"""What the record keeps of an INVITE as it came (RFC 3325, 7315, 6442)."""
+
+CALLER_PIECE = 120
+"""Characters of a header in one fact: 360 bytes if each must be encoded. With the
+longest names and numbers the line stays below the 1,023 bytes Asterisk gives it."""
+CALLER_PIECES = 4
+"""Of one header at most; what comes after 480 characters is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class _FlowView:
     """A flow as the dialplan needs it."""
@@ -108,6 +122,9 @@ def _values(city: City, secrets: Secrets) -> dict[str, object]:
         "patient_members": {q.name: _patient_members(city, q) for q in city.queues},
         "repeat_minutes": REPEAT_MINUTES,
         "repeat_bonus": REPEAT_BONUS,
+        "caller_headers": CALLER_HEADERS,
+        "caller_piece": CALLER_PIECE,
+        "caller_pieces": CALLER_PIECES,
         "switches": SWITCHES,
         "phone_dead_seconds": PHONE_DEAD_SECONDS,
         "sound": lambda name: f"/gerbang-sounds/{city.city.language}/{name}",

@@ -28,7 +28,9 @@ from pydantic import (
 from pbx.model.faults import CityError as CityError
 from pbx.model.faults import ContradictionError, Problem, faults_of, line_of, toml_fault
 from pbx.model.faults import Fault as Fault
+from pbx.model.feed import Feed
 from pbx.model.policy import Policy
+from pbx.model.recording import Recording
 from pbx.model.retention import Retention
 
 _NAME = r"^[a-z][a-z0-9-]{0,39}$"
@@ -125,6 +127,8 @@ class Network(_Declared):
     """Worker i listens on `audiosocket_port + i`."""
     intake_workers: Annotated[int, Field(ge=1, le=32)] = 2
     status_port: OwnPort = 8112
+    feed_port: OwnPort = 8113
+    """Records for other services: `gerbang feed`."""
 
     @field_validator("sip_address")
     @classmethod
@@ -153,6 +157,7 @@ class Network(_Declared):
             "manager_port": self.manager_port,
             "agi_port": self.agi_port,
             "status_port": self.status_port,
+            "feed_port": self.feed_port,
         } | {
             f"audiosocket_port of worker {i}": self.audiosocket_port + i
             for i in range(self.intake_workers)
@@ -280,6 +285,8 @@ class City(_Declared):
     operators: Annotated[list[Operator], Field(min_length=1)]
     destinations: list[Destination] = []
     retention: Retention = Retention()
+    feed: Feed = Feed()
+    recording: Recording = Recording()
 
     @model_validator(mode="after")
     def _everything_named_exists(self) -> Self:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import psutil
 import pytest
@@ -98,8 +100,8 @@ async def test_operators_reach_only_what_the_city_declares(live: LiveCity) -> No
         reply = await peer.invite_as("101", password(live, "101"), "102")
         assert reply.code == 503
     assert facts(live, "OFFERED") == []
-    dialled = {e["appdata"] for e in journal(live) if e["eventtype"] == "APP_START"}
-    assert dialled == {"PJSIP/102,30,ig"}
+    started = [e for e in journal(live) if e["eventtype"] == "APP_START"]
+    assert {(e["appname"], e["exten"]) for e in started} == {("Dial", "102")}
 
 
 @pytest.mark.parametrize("number", ["112", "+62112", "sos", "0", "%22%3B%2C"])
@@ -119,7 +121,12 @@ async def test_whatever_a_carrier_dials_is_a_citizen(
     assert facts(live, "DEGRADED") == ["heard=nothing"]
     assert facts(live, "QUEUED")[0] == "queue=darurat&priority=10&rung=1"
     offered = next(e for e in journal(live) if e["eventtype"] == "OFFERED")
-    assert not set('"\\,;${}()') & set(offered["name"])
+    shown = await live.console(f"core show channel {offered['channame']}")
+    (name,) = re.findall(r"Caller ID Name: (.*)", shown)
+    assert name == "AbSHELLid"
+    (header,) = facts(live, "CALLER")
+    assert not set('"\\,;${}') & set(header)
+    assert unquote(header).endswith('value="A\\",b;${SHELL(id)}" <sip:+62812@x>')
 
 
 async def test_with_nobody_on_duty_a_caller_stays_and_hears_it_ring(

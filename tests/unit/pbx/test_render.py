@@ -217,7 +217,7 @@ def test_no_quotes_or_commas_in_what_facts_tell() -> None:
     told = re.findall(r"CELGenUserEvent\(([A-Z_]+),(.*)\)", PLAN)
     assert {name for name, _ in told} == {
         "OFFERED", "VERDICT", "DEGRADED", "RESCUED", "RELEASED", "QUEUED",
-        "QUEUE_LEFT",
+        "QUEUE_LEFT", "CALLER", "RECORDING",
     }  # fmt: skip
     assert not [extra for _, extra in told if '"' in extra or "," in extra]
 
