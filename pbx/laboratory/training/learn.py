@@ -16,8 +16,9 @@ from ghostfilter.features import BANDS
 from pbx.laboratory.training.examples import DISTANT, SPEECH, Examples
 
 DILATIONS = (1, 2, 4, 8, 16, 32)
+TAPS = 3
 CHANNELS = 64
-DROPOUT = 0.05
+DROPOUT = 0.04
 BATCH = 64
 RATE = 4e-3
 RATE_AFTER = 1e-3
@@ -32,7 +33,8 @@ CLIP_SHARE = 0.5
 SMOOTHED_FRAMES = 24
 """What is heard of a call: the highest average of so many frames, softly."""
 SOFTNESS = 1.5
-THREADS = 2
+THREADS = 1
+"""Matrices this small gain nothing by a second, and lose much on a busy machine."""
 SPOKEN_WEIGHTS = (2.0, 1.5)
 """A spoken frame counts more than a silent one: near, any voice."""
 GAIN_JITTER = 0.25
@@ -48,20 +50,33 @@ class Listener(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(features)
-        self.into = nn.Conv1d(features, CHANNELS, 1)
+        self.into = nn.Linear(features, CHANNELS)
         self.layers = nn.ModuleList(
-            nn.Conv1d(CHANNELS, CHANNELS, 3, dilation=one) for one in DILATIONS
+            nn.Linear(TAPS * CHANNELS, CHANNELS) for _ in DILATIONS
         )
-        self.out = nn.Conv1d(CHANNELS, 2, 1)
+        self.out = nn.Linear(CHANNELS, 2)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(clips, features, frames) → (clips, 2, frames) logits."""
-        hidden = functional.relu(self.into(self.norm(features)))
-        for layer, dilation in zip(self.layers, DILATIONS, strict=True):
-            step = functional.relu(layer(functional.pad(hidden, (2 * dilation, 0))))
-            hidden = hidden + functional.dropout(step, DROPOUT, self.training)
-        logits: Tensor = self.out(hidden)
-        return logits
+        """(clips, frames, features) → (clips, 2, frames) logits."""
+        clips, frames, width = features.shape
+        normal = self.norm(features.reshape(-1, width)).reshape(clips, frames, width)
+        # Sums of 16-bit products: two to three times as fast where the processor can.
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = functional.relu(self.into(normal))
+            for layer, dilation in zip(self.layers, DILATIONS, strict=True):
+                past = functional.pad(hidden, (0, 0, (TAPS - 1) * dilation, 0))
+                taps = [past[:, n * dilation :][:, :frames] for n in range(TAPS)]
+                step = functional.relu(layer(torch.cat(taps, -1)))
+                hidden = hidden + (_dropped(step) if self.training else step)
+        logits: Tensor = self.out(hidden.float())
+        return logits.transpose(1, 2)
+
+
+def _dropped(step: Tensor) -> Tensor:
+    """Some channels of some clips are silent. (One by one, as usual, costs more than
+    all the rest of the net.)"""
+    kept = torch.rand(len(step), 1, CHANNELS) >= DROPOUT
+    return step * (kept.to(step.dtype) / (1 - DROPOUT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +139,19 @@ def write(net: Listener, path: Path, doubt: list[float], sure: list[float]) -> N
     spread = np.sqrt(state["norm.running_var"] + net.norm.eps)
     scale = state["norm.weight"] / spread
     shift = state["norm.bias"] - state["norm.running_mean"] * scale
-    into = state["into.weight"][:, :, 0]
+    into = state["into.weight"]
     arrays = {
         "into": (into * scale).T.astype(np.float16),
         "into_bias": state["into.bias"] + into @ shift,
         "dilations": np.array(DILATIONS),
-        "out": state["out.weight"][:, :, 0].T.astype(np.float16),
+        "out": state["out.weight"].T.astype(np.float16),
         "out_bias": state["out.bias"],
         "doubt": np.array(doubt, np.float32),
         "sure": np.array(sure, np.float32),
     }
     for number in range(len(DILATIONS)):
         weight = state[f"layers.{number}.weight"]
-        taps = [weight[:, :, tap].T for tap in range(3)]
-        arrays[f"layer{number}"] = np.concatenate(taps).astype(np.float16)
+        arrays[f"layer{number}"] = weight.T.astype(np.float16)
         arrays[f"layer{number}_bias"] = state[f"layers.{number}.bias"]
     np.savez_compressed(path, **arrays)
 
@@ -146,7 +160,7 @@ def _losses(
     net: Listener, examples: Examples, chosen: np.ndarray
 ) -> tuple[Tensor, Tensor]:
     features = torch.from_numpy(examples.features[chosen].astype(np.float32))
-    logits = net(_jittered(features.transpose(1, 2).contiguous()))
+    logits = net(_jittered(features))
     weight = torch.from_numpy(examples.weight[chosen])[:, None]
     truth = np.stack([examples.near[chosen], examples.voice[chosen]], axis=1)
     wanted = functional.pad(torch.from_numpy(truth).float(), (DELAY_FRAMES, 0))
@@ -175,8 +189,8 @@ def _jittered(features: Tensor) -> Tensor:
         mode="linear",
         align_corners=True,
     )
-    features[:, :BANDS] += gain + colour.transpose(1, 2)
-    features[:, LEVEL] += gain[:, :, 0] * LEVEL_PER_BAND
+    features[:, :, :BANDS] += gain + colour
+    features[:, :, LEVEL] += gain[:, :, 0] * LEVEL_PER_BAND
     return features
 
 
