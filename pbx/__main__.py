@@ -32,9 +32,11 @@ COMMANDS = (
     "sounds",
     "ghostfilter",
     "records",
+    "token",
     "intake",
     "recorder",
     "control",
+    "feed",
     "asterisk",
 )
 """Each is a module of `pbx.commands` with `register(app)`; the order is the help's."""

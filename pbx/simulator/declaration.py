@@ -57,12 +57,13 @@ class Neighbourhood:
 def moved(declared: Declaration, place: Neighbourhood) -> Declaration:
     """The same city at other addresses, on free ports."""
     workers = int(declared.get("network", {}).get("intake_workers", 2))
-    free = iter(free_ports(3))
+    free = iter(free_ports(4))
     network = declared.get("network", {}) | {
         "sip_address": place.city,
         "manager_port": next(free),
         "agi_port": next(free),
         "status_port": next(free),
+        "feed_port": next(free),
         "audiosocket_port": free_run(workers),
     }
     trunks = [

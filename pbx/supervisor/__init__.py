@@ -84,7 +84,7 @@ def hire_asterisk(settings: Settings, ready: Ready, house: House) -> Engine:
 
 
 def hire_python(settings: Settings, city: City, house: House) -> list[Child]:
-    """Intake workers and control, and the recorder last: it writes the last record."""
+    """Intake workers, control, feed; the recorder last: it writes the last record."""
     extra = environment(settings) | {"NOTIFY_SOCKET": house.notify.address}
     specs = [
         Spec(
@@ -96,6 +96,7 @@ def hire_python(settings: Settings, city: City, house: House) -> list[Child]:
         for worker in range(city.network.intake_workers)
     ]
     specs.append(Spec("control", gerbang("control"), extra))
+    specs.append(Spec("feed", gerbang("feed"), extra))
     specs.append(Spec("recorder", gerbang("recorder"), extra))
     return [Child(spec, house.listener) for spec in specs]
 

@@ -37,6 +37,7 @@ def wanted(network: Network) -> Iterator[Endpoint]:
         port = network.audiosocket_port + worker
         yield Endpoint("audiosocket_port", LOOPBACK, port, tcp)
     yield Endpoint("status_port", LOOPBACK, network.status_port, tcp)
+    yield Endpoint("feed_port", LOOPBACK, network.feed_port, tcp)
 
 
 def problems(network: Network, *, allowed: int | None = None) -> list[str]:

@@ -66,6 +66,7 @@ _PORTS = (
     "agi_port",
     "audiosocket_port",
     "status_port",
+    "feed_port",
 )
 
 

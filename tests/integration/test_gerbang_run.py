@@ -99,7 +99,7 @@ def records(city: TrialCity) -> int:
 async def test_whatever_falls_is_replaced_and_the_end_leaves_nothing(
     city: TrialCity,
 ) -> None:
-    for name in ("intake-0", "control", "recorder"):
+    for name in ("intake-0", "control", "feed", "recorder"):
         city.kill(name)
         measured(f"{name} ready after kill -9", await replaced(city, name))
 

@@ -18,6 +18,7 @@ PYTHON = (
     "gerbang-intake@.service",
     "gerbang-recorder.service",
     "gerbang-control.service",
+    "gerbang-feed.service",
 )
 INSTALLED = "/opt/gerbang112"
 
@@ -58,7 +59,7 @@ def as_installed(tmp_path: Path) -> Path:
 @needs_systemd
 def test_systemd_takes_every_unit(as_installed: Path) -> None:
     names = ["gerbang.target", "gerbang-asterisk.service", "gerbang-intake@0.service"]
-    names += ["gerbang-recorder.service", "gerbang-control.service"]
+    names += [name for name in PYTHON if "@" not in name]
     told = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *(as_installed / n for n in names)],
         capture_output=True,
@@ -88,7 +89,8 @@ def test_systemd_complains_where_it_should(as_installed: Path) -> None:
 
 @needs_systemd
 @pytest.mark.parametrize(
-    ("name", "exposure"), [("gerbang-control", 25), ("gerbang-asterisk", 55)]
+    ("name", "exposure"),
+    [("gerbang-control", 25), ("gerbang-feed", 25), ("gerbang-asterisk", 55)],
 )
 def test_the_walls_stand(as_installed: Path, name: str, exposure: int) -> None:
     told = subprocess.run(

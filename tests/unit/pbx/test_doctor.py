@@ -46,6 +46,7 @@ def settings(tmp_path: Path) -> Settings:
         ("manager_port", 5038),
         ("agi_port", 4573),
         ("status_port", 8112),
+        ("feed_port", 8113),
     ):
         text = text.replace(f"{setting} = {old}", f"{setting} = {free_port()}", 1)
     text = text.replace("audiosocket_port = 4580", "audiosocket_port = 64580")

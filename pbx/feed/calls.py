@@ -1,0 +1,226 @@
+"""`/v1/calls`: the feed with its long poll, a list of a time, and single records."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from pbx.feed import problems
+from pbx.feed.book import Grant
+from pbx.feed.cursors import (
+    HIGHEST,
+    CursorError,
+    ListPlace,
+    feed_cursor,
+    feed_number,
+    list_cursor,
+    list_place,
+)
+from pbx.feed.limits import TooManyError
+from pbx.feed.problems import Problem
+from pbx.feed.routes import Asked
+from pbx.feed.words import CallsAsked, Moment
+from pbx.model.masking import masked
+from pbx.records import feed
+from pbx.records.feed import Entry, Listed, WantedCalls
+from pbx.records.queries import newest_cursor
+from pbx.records.tokens import Scope
+
+LOOK_SECONDS = 1.0
+"""While somebody waits: how often it is looked whether he still does, and whether there
+is something nobody was told of."""
+_LONGEST_PUBLIC_NUMBER = 5
+"""Digits of a number that is nobody's own: 112, 119, an operator's phone."""
+
+
+def shown(record: Mapping[str, Any], grant: Grant) -> Mapping[str, Any]:
+    """The record as this reader may see it."""
+    return record if grant.sees_personal else masked(record)
+
+
+def item(entry: Entry, grant: Grant) -> dict[str, Any]:
+    """One change, as the feed and live events tell it."""
+    record = entry.record
+    return {
+        "cursor": feed_cursor(entry.cursor),
+        "call_id": entry.call_id,
+        # The record may be newer than the entry by a moment; then it says so itself.
+        "revision": entry.revision if record is None else record["revision"],
+        "written_at": _text(entry.written_at),
+        "record": None if record is None else shown(record, grant),
+    }
+
+
+async def calls(asked: Asked) -> web.StreamResponse:
+    """The feed; with `from`, a list."""
+    query = asked.query_as(CallsAsked)
+    if query.since is not None:
+        return await _list(asked, query, query.since)
+    after = cursor_number(query.after)
+    try:
+        if query.wait == 0:
+            entries = await _entries(asked, query, after)
+        else:
+            with asked.services.room.entered(asked.grant.token_id):
+                entries = await _wait(asked, query, after)
+    except TooManyError:
+        raise problems.too_many(5, "too many wait at the same time") from None
+    more = len(entries) > query.limit
+    items = [item(entry, asked.grant) for entry in entries[: query.limit]]
+    following = items[-1]["cursor"] if items else feed_cursor(after)
+    return answer_json({"items": items, "next": following, "more": more})
+
+
+async def _wait(asked: Asked, query: CallsAsked, after: int) -> list[Entry]:
+    """Entries as soon as there are any; none when the time is over."""
+    services, loop = asked.services, asyncio.get_running_loop()
+    until = loop.time() + query.wait
+    while True:
+        seen = services.waker.count
+        entries = await _entries(asked, query, after)
+        left = until - loop.time()
+        if entries or left <= 0 or services.stopping.is_set() or asked.is_gone:
+            return entries
+        await services.waker.changed(seen, min(left, LOOK_SECONDS))
+
+
+async def _entries(asked: Asked, query: CallsAsked, after: int) -> list[Entry]:
+    engine = await asked.services.store.reader()
+    entries = await feed.entries_after(
+        engine,
+        after,
+        most=query.limit + 1,
+        closed_only=query.state is not None,
+    )
+    if not entries and after > await newest_cursor(engine):
+        raise cursor_ahead()
+    return entries
+
+
+def cursor_ahead() -> Problem:
+    """The consumer has seen more than this store has: it is not the same store."""
+    return Problem(
+        410,
+        "cursor-ahead",
+        "this cursor is ahead of the record store, so the store was replaced, perhaps "
+        "by a backup; read it again from the beginning, without `after`",
+    )
+
+
+async def _list(asked: Asked, query: CallsAsked, since: Moment) -> web.StreamResponse:
+    wanted = _wanted(asked, query, since)
+    engine = await asked.services.store.reader()
+    found = await feed.listed_calls(engine, wanted, most=query.limit + 1)
+    more = len(found) > query.limit
+    items = [_listed_item(call, asked.grant) for call in found[: query.limit]]
+    following = items[-1]["cursor"] if items else query.after
+    return answer_json({"items": items, "next": following, "more": more})
+
+
+def _listed_item(call: Listed, grant: Grant) -> dict[str, Any]:
+    return {
+        "cursor": list_cursor(ListPlace(call.started_at, call.call_id)),
+        "call_id": call.call_id,
+        "revision": call.revision,
+        "written_at": _text(call.written_at),
+        "record": shown(call.record, grant),
+    }
+
+
+def _wanted(asked: Asked, query: CallsAsked, since: Moment) -> WantedCalls:
+    """What the store is asked for. Raises Problem where a filter would tell a reader
+    whose number it is that he may not see."""
+    is_private = query.number is not None and (
+        len(query.number.lstrip("+")) > _LONGEST_PUBLIC_NUMBER
+    )
+    if (query.caller or is_private) and not asked.grant.sees_personal:
+        raise problems.forbidden([Scope.PERSONAL])
+    place = None
+    try:
+        if query.after is not None:
+            place = list_place(query.after)
+    except CursorError as error:
+        raise _bad_cursor(error) from None
+    zone = ZoneInfo(asked.services.zone())
+    return WantedCalls(
+        since=_moment(since, zone),
+        until=None if query.to is None else _moment(query.to, zone),
+        dialled=query.number,
+        caller=query.caller,
+        disposition=query.disposition.value if query.disposition else None,
+        state=query.state.value if query.state else None,
+        after=None if place is None else (place.started_at, place.call_id),
+    )
+
+
+def _moment(told: Moment, zone: ZoneInfo) -> datetime:
+    if isinstance(told, datetime):
+        return told.astimezone(UTC)
+    return datetime.combine(told, time(), zone).astimezone(UTC)
+
+
+def cursor_number(cursor: str | None) -> int:
+    """Where the feed goes on. Raises Problem."""
+    try:
+        return 0 if cursor is None else min(feed_number(cursor), HIGHEST)
+    except CursorError as error:
+        raise _bad_cursor(error) from None
+
+
+def _bad_cursor(error: CursorError) -> Problem:
+    return Problem(
+        400,
+        "invalid-cursor",
+        f"query.after: {error}",
+        errors=[{"where": "query.after", "what": str(error)}],
+    )
+
+
+# ---- one call -----------------------------------------------------------------------
+
+
+async def call(asked: Asked) -> web.StreamResponse:
+    """One record; 304 where the reader has this revision already."""
+    found = await find(asked)
+    mark = f"{found.revision}{'' if asked.grant.sees_personal else '-masked'}"
+    headers = {"ETag": f'"{mark}"'}
+    told = asked.request.if_none_match
+    if told and any(tag.value in (mark, "*") for tag in told):
+        return web.Response(status=304, headers=headers)
+    return answer_json(shown(found.record, asked.grant), headers)
+
+
+async def find(asked: Asked) -> Listed:
+    """The call the path names. Raises Problem if there is none."""
+    engine = await asked.services.store.reader()
+    found = await feed.one_call(engine, asked.call_id)
+    if found is None:
+        raise problems.unknown_call()
+    return found
+
+
+# ---- shared -------------------------------------------------------------------------
+
+
+def answer_json(
+    told: Any, headers: Mapping[str, str] | None = None, *, status: int = 200
+) -> web.Response:
+    """JSON, as short as it goes."""
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return web.Response(
+        body=text.encode("utf-8", "surrogatepass"),
+        status=status,
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def _text(at: datetime) -> str:
+    """As times stand in records."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

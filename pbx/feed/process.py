@@ -1,0 +1,162 @@
+"""`gerbang feed`: records for other services, by HTTP and webhook.
+
+Each part runs on its own; one that fails is logged, counted and started again, and
+takes nothing with it. Nobody's call depends on this process, nor on what reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from pbx import heartbeat
+from pbx.feed import app, health
+from pbx.feed.book import TokenBook
+from pbx.feed.limits import Buckets, Room
+from pbx.feed.routes import Services
+from pbx.feed.store import FeedStore
+from pbx.feed.table import routes
+from pbx.model.city import City, read_city
+from pbx.records.wake import Waker
+from pbx.settings import Settings, active_city_file
+from pbx.status import Status
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+TELL_USE_SECONDS = 60.0
+RESTART_SECONDS = 1.0
+HEALTHY_SECONDS = 5.0
+"""A part that has run this long has recovered."""
+END_SECONDS = 2.0
+
+Part = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Feed:
+    """The parts, wired; `run` them. Raises OSError or ValueError (a CityError) where
+    there is no city to read."""
+
+    settings: Settings
+    failures: int = 0
+    """Parts that fell and were started again."""
+    city: City = field(init=False)
+    status: Status = field(init=False)
+    services: Services = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Wire the parts. The city is read once: a change of it asks for a restart."""
+        path = active_city_file(self.settings)
+        self.city = read_city(path.read_text(), source=str(path))
+        self.status = Status(self.settings.run, "feed")
+        store = FeedStore(self.settings.database_url)
+        limits = self.city.feed
+        self.services = Services(
+            store=store,
+            waker=Waker(self.settings.database_url),
+            book=TokenBook(store),
+            buckets=Buckets(limits.requests_per_second, limits.burst),
+            room=Room(limits.listeners, limits.listeners_per_token),
+            zone=lambda: self.city.city.timezone,
+            settings=self.settings,
+        )
+
+    def parts(self) -> dict[str, Part]:
+        """What runs; each until it is cancelled."""
+        return {
+            "http": self._serve,
+            "waker": self.services.waker.run,
+            "watch": self._watch,
+            "use": self._tell_use,
+        }
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; then let everybody go and write the last words."""
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(self._keep(name, part), name=name)
+                for name, part in self.parts().items()
+            ]
+            running.append(tasks.create_task(heartbeat.beat(), name="heartbeat"))
+            await stop.wait()
+            for task in running:
+                task.cancel()
+        with suppress(SQLAlchemyError, OSError, TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self.services.book.tell()
+        await self.services.store.close()
+        self.status.write()
+
+    async def _keep(self, name: str, part: Part) -> None:
+        """Run one part for ever, whatever it raises."""
+        loop = asyncio.get_running_loop()
+        alarm = f"part-feed-{name}"
+        while True:
+            healthy = loop.call_later(HEALTHY_SECONDS, self.status.clear_alarm, alarm)
+            try:
+                await part()
+            except Exception as error:  # noqa: BLE001 — one part never fells the rest
+                self.failures += 1
+                if alarm not in self.status.alarms:
+                    _log.exception("%s failed, starting it again", name)
+                self.status.raise_alarm(
+                    alarm,
+                    f"{name} of the feed fails ({error!r}) and is started again each "
+                    "second; the log of `gerbang feed` tells more. Calls do not "
+                    "depend on it, and who reads the feed resumes from his cursor",
+                )
+            finally:
+                healthy.cancel()
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _serve(self) -> NoReturn:
+        port = self.city.network.feed_port
+        await app.serve(app.build(routes(), self.services), self.services, port)
+
+    async def _watch(self) -> NoReturn:
+        """Once a second: does the store answer? And say how we are."""
+        while True:
+            newest = await health.newest(self.services.store)
+            if newest is None:
+                self.status.raise_alarm(
+                    "feed-store-unreachable",
+                    "the record store does not answer the feed: other services get "
+                    "503 and resume from their cursor. Calls and records do not "
+                    "depend on it; see the alarms of the recorder",
+                )
+            else:
+                self.status.clear_alarm("feed-store-unreachable")
+                self.status.figures["newest"] = newest
+            self.status.figures |= self.services.figures | {
+                "listeners": self.services.room.taken,
+                "part_failures": self.failures,
+            }
+            self.status.write()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _tell_use(self) -> NoReturn:
+        """Each minute: when tokens were last used. A store that is away is told of."""
+        while True:
+            await asyncio.sleep(TELL_USE_SECONDS)
+            with suppress(SQLAlchemyError, OSError, TimeoutError):
+                await self.services.book.tell()
+
+
+async def run(settings: Settings) -> None:
+    """Run the feed until SIGTERM or SIGINT.
+
+    Raises ValueError (a CityError) or OSError if there is no city to read.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Feed(settings).run(stop)
