@@ -138,7 +138,7 @@ def _unfolded(
 
 def record_of(call: Call, joined_into: str | None = None) -> dict[str, Any]:
     """The record as it is stored, but for its revision."""
-    return {"joined_into": joined_into} | as_record(call)
+    return {"joined_into": joined_into, "erased_at": None} | as_record(call)
 
 
 def is_same(stored: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

@@ -16,10 +16,10 @@ erasures = sa.Table(
     sa.Column("record_at", Utc),
     sa.Column("rule", sa.Text, nullable=False),
 )
-"""One row a call whose raw lines are gone (`sealed_at`): its record is final. No line of
-it is taken in again, wherever it is read, so nothing erased comes back. The other times
-say what else is gone: notes, personal data, the whole record. `rule`: by which, last.
-The row has no personal data and stays."""
+"""One row a call whose raw lines are gone (`sealed_at`): its record is final. No line
+of it is taken in again, wherever it is read, so nothing erased comes back. The other
+times say what else is gone: notes, personal data, the whole record. `rule`: by which,
+last. The row has no personal data and stays."""
 
 legal_holds = sa.Table(
     "legal_holds",

@@ -54,6 +54,12 @@ def record_schema() -> dict[str, Any]:
             "description": "The call_id of the call this one became part of; its "
             "record tells the rest.",
         },
+        "erased_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "When personal data was last taken out of this record, for "
+            "good; `erased` stands in its place. Whoever has a copy takes it out too.",
+        },
     }
     call["properties"] = own | call["properties"]
     call["required"] = [*own, *call["required"]]

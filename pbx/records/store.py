@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pbx.model.call import Call, State
 from pbx.records.base import announce, now, upsert_into
+from pbx.records.erasures import sealed_of
 from pbx.records.folding import (
     Folded,
     Line,
@@ -105,13 +106,16 @@ class RecordStore(WitnessStore):
         async with self.engine.begin() as connection:
             await self._advance(connection, batch)
             homes = await find_homes(connection, [line.members for line in lines])
-            await connection.execute(
-                upsert_into(connection, journal_lines).on_conflict_do_nothing(),
-                [
-                    _row(batch.journal, at, line, homes)
-                    for at, line in zip(batch.lines, lines, strict=True)
-                ],
-            )
+            sealed = await sealed_of(connection, set(homes.values()))
+            rows = [
+                _row(batch.journal, at, line, homes)
+                for at, line in zip(batch.lines, lines, strict=True)
+            ]
+            if taken := [row for row in rows if row["call_id"] not in sealed]:
+                await connection.execute(
+                    upsert_into(connection, journal_lines).on_conflict_do_nothing(),
+                    taken,
+                )
             await note_invites(connection, invites_in(lines))
             closed = await self.refold(connection, set(homes.values()))
         return Recorded(
@@ -161,8 +165,10 @@ class RecordStore(WitnessStore):
     ) -> list[str]:
         """Fold these calls anew from all their lines; write those that changed.
 
-        Returns the ids of those now closed that were not before.
+        Those that are sealed (`pbx.records.erasures`) stay as they are. Returns the ids
+        of those now closed that were not before.
         """
+        call_ids = set(call_ids) - await sealed_of(connection, call_ids)
         if not call_ids:
             return []
         told = await self._lines_of(connection, call_ids)

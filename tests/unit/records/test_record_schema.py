@@ -25,7 +25,7 @@ VALIDATOR = Draft202012Validator(
 
 def stored(record: dict[str, Any]) -> dict[str, Any]:
     """As the store keeps it."""
-    return {"revision": 1, "joined_into": None} | record
+    return {"revision": 1, "joined_into": None, "erased_at": None} | record
 
 
 def record() -> dict[str, Any]:
