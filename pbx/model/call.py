@@ -7,12 +7,12 @@ journal, or by `witnessed` when the journal itself was lost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from pbx.model.events import Judged, KeyPressed, PromptHeard
+from pbx.model.facts import Judged, KeyPressed, PromptHeard
 
 
 class State(StrEnum):
@@ -338,14 +338,29 @@ def as_record(call: Call) -> dict[str, Any]:
     return record
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        text = value.astimezone(UTC).isoformat(timespec="milliseconds")
-        return text.replace("+00:00", "Z")
-    if isinstance(value, tuple):
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is datetime:
+        at = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return at.isoformat(timespec="milliseconds")[:-6] + "Z"
+    if kind is tuple:
         return [_plain(item) for item in value]
     if isinstance(value, StrEnum):
         return value.value
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    return value
+    return {name: _plain(getattr(value, name)) for name in _names(kind)}
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+"""Field names of each part of a record, once asked for."""
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    names = _NAMES.get(kind)
+    if names is None:
+        names = _NAMES[kind] = tuple(field.name for field in fields(kind))
+    return names

@@ -7,11 +7,14 @@ its own order, and only times are compared between them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from pbx.model.events import (
+    AttendedTransferred,
+    BlindTransferred,
     BridgeEntered,
     BridgeExited,
     ChannelAnswered,
@@ -23,7 +26,7 @@ from pbx.model.events import (
     JournalEvent,
 )
 
-_BORN = re.compile(r"^(.*?)(\d+)\.(\d+)$")
+_BORN = re.compile(r"^.*?(\d+)\.(\d+)$")
 _OPERATOR = re.compile(r"^\+?\d+$")
 
 
@@ -35,7 +38,7 @@ def oldest(ids: Iterable[str]) -> str:
 def birth(channel: str) -> tuple[int, int, str]:
     """Sorts ids by age; what is no uniqueid of Asterisk's sorts last."""
     born = _BORN.match(channel)
-    return (int(born[2]), int(born[3]), channel) if born else (2**63, 0, channel)
+    return (int(born[1]), int(born[2]), channel) if born else (2**63, 0, channel)
 
 
 def endpoint_of(channel_name: str) -> str:
@@ -85,17 +88,19 @@ class Channel:
     ended_at: datetime | None = None
     stays: list[Stay] = field(default_factory=list)
     facts: list[tuple[datetime, Fact]] = field(default_factory=list)
+    transfers: list[BlindTransferred | AttendedTransferred] = field(
+        default_factory=list
+    )
     gap: bool = False
+    endpoint: str = field(init=False)
+    """An operator's number or a trunk's name."""
+    is_operator: bool = field(init=False)
+    """Phones are named by number, trunks by a word (`pbx.model.city`)."""
 
-    @property
-    def endpoint(self) -> str:
-        """An operator's number or a trunk's name."""
-        return endpoint_of(self.name)
-
-    @property
-    def is_operator(self) -> bool:
-        """Phones are named by number, trunks by a word (`pbx.model.city`)."""
-        return _OPERATOR.match(self.endpoint) is not None
+    def __post_init__(self) -> None:
+        """What the name tells."""
+        self.endpoint = endpoint_of(self.name)
+        self.is_operator = _OPERATOR.match(self.endpoint) is not None
 
     @property
     def is_dialled(self) -> bool:
@@ -104,47 +109,77 @@ class Channel:
 
     def take(self, event: JournalEvent) -> None:
         """Note what the next event says."""
-        match event:
-            case ChannelStarted():
-                self.started = event
-            case ChannelAnswered():
-                self.answered_at = self.answered_at or event.at
-            case BridgeEntered():
-                self.stays.append(Stay(event.bridge, event.at))
-            case BridgeExited():
-                self._leave(event)
-            case HungUp():
-                self.hung_up = event
-                self.ended_at = self.ended_at or event.at
-            case ChannelEnded():
-                self.gap |= self.hung_up is None
-                self.ended_at = self.ended_at or event.at
-            case FactTold():
-                self.facts.append((event.at, event.fact))
-            case _:
-                pass
+        note = _NOTED.get(type(event))
+        if note is not None:
+            note(self, event)
 
-    def _leave(self, event: BridgeExited) -> None:
+    def start(self, event: ChannelStarted) -> None:
+        """It exists."""
+        self.started = event
+
+    def answer(self, event: ChannelAnswered) -> None:
+        """It is up."""
+        self.answered_at = self.answered_at or event.at
+
+    def enter(self, event: BridgeEntered) -> None:
+        """It hears others."""
+        self.stays.append(Stay(event.bridge, event.at))
+
+    def leave(self, event: BridgeExited) -> None:
+        """It does not hear them any more."""
         for stay in reversed(self.stays):
             if stay.bridge == event.bridge and stay.left is None:
                 stay.left = event.at
                 return
         self.gap = True
 
+    def hang_up(self, event: HungUp) -> None:
+        """It is dead."""
+        self.hung_up = event
+        self.ended_at = self.ended_at or event.at
+
+    def end(self, event: ChannelEnded) -> None:
+        """It is gone."""
+        self.gap |= self.hung_up is None
+        self.ended_at = self.ended_at or event.at
+
+    def tell(self, event: FactTold) -> None:
+        """Something was told of it."""
+        self.facts.append((event.at, event.fact))
+
+    def transfer(self, event: BlindTransferred | AttendedTransferred) -> None:
+        """It passed others on."""
+        self.transfers.append(event)
+
     def overlaps(self, other: Channel) -> list[tuple[datetime, datetime | None]]:
         """When both were in the same bridge; None: they still are."""
         shared = []
         for mine in self.stays:
             for theirs in other.stays:
+                if mine.bridge != theirs.bridge:
+                    continue
                 begin = max(mine.entered, theirs.entered)
                 ends = [s for s in (self._end(mine), other._end(theirs)) if s]
                 end = min(ends, default=None)
-                if mine.bridge == theirs.bridge and (end is None or begin <= end):
+                if end is None or begin <= end:
                     shared.append((begin, end))
         return shared
 
     def _end(self, stay: Stay) -> datetime | None:
         return stay.left or self.ended_at
+
+
+_NOTED: Mapping[type[JournalEvent], Callable[[Channel, Any], None]] = {
+    ChannelStarted: Channel.start,
+    ChannelAnswered: Channel.answer,
+    BridgeEntered: Channel.enter,
+    BridgeExited: Channel.leave,
+    HungUp: Channel.hang_up,
+    ChannelEnded: Channel.end,
+    FactTold: Channel.tell,
+    BlindTransferred: Channel.transfer,
+    AttendedTransferred: Channel.transfer,
+}
 
 
 def read_channels(events: Sequence[JournalEvent]) -> list[Channel]:

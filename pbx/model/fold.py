@@ -1,13 +1,14 @@
 """Journal events → the record of a call. Pure: the same lines make the same record.
 
 Lines may be missing, doubled (a restored file), still to come, and interleaved in any
-way across channels. What does not add up is no error, it makes the record `incomplete`.
+way across channels; notes may come at any time. What does not add up is no error, it
+makes the record `incomplete`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
 from typing import TypeVar
@@ -18,38 +19,39 @@ from pbx.model.call import (
     Call,
     Direction,
     Disposition,
+    Hold,
     HungUpBy,
     Leg,
-    RingAttempt,
-    RingOutcome,
+    Recording,
     Rung,
     State,
+    unfolded,
 )
+from pbx.model.caller import caller_facts
 from pbx.model.channels import Channel, birth, oldest, read_channels
-from pbx.model.events import (
-    CallEnded,
+from pbx.model.conversation import Talk, Transfers, talk_seconds, talks_of
+from pbx.model.events import CallEnded, FactTold, JournalEvent
+from pbx.model.facts import (
     Degraded,
     Fact,
-    JournalEvent,
     Judged,
     KeyPressed,
     Offered,
     PromptHeard,
     Queued,
     QueueLeft,
+    RecordingBegan,
     Released,
     Rescued,
 )
+from pbx.model.notes import NOTES, Notes
+from pbx.model.rings import Rings
+from pbx.model.spans import common, seconds_between, seconds_within
 
 TRUNK_CONTEXT = "from-trunk"
 """The dialplan context, or the head of its name, that carriers' calls enter."""
 
-_CANCELLED_WITHIN_SECONDS = 0.5
-"""A phone that stops ringing this close to the caller's end, or to another phone's
-answer, rang in vain; Asterisk gives cause 0 for that and for a ring timeout alike."""
-
 _Told = Sequence[tuple[datetime, Fact]]
-_Talk = tuple[datetime, datetime | None, Channel]
 _F = TypeVar("_F", bound=Fact)
 
 
@@ -68,14 +70,14 @@ def fold(
     witness saw the caller's channel end: it closes a call whose own journal lines never
     will, unless others talk on without the caller. Raises ValueError without any event.
     """
-    kept = list(dict.fromkeys(events))
-    if not kept:
-        raise ValueError("no events, no call")
-    call_id = oldest(e.linkedid for e in kept)
-    channels = read_channels(kept)
-    last_at = max(event.at for event in kept)
+    course, notes = _apart(events)
+    if not course:
+        return _unheard_of(notes, rebooted_at, gone_at)
+    call_id = oldest({e.linkedid for e in (*course, *notes)})
+    channels = read_channels(course)
+    last_at = max(event.at for event in course)
     is_over = all(c.ended_at for c in channels) or any(
-        isinstance(e, CallEnded) and e.linkedid == call_id for e in kept
+        type(e) is CallEnded and e.linkedid == call_id for e in course
     )
     caller = next((c for c in channels if c.id == call_id), channels[0])
     began_at = min(channel.first_at for channel in channels)
@@ -87,16 +89,56 @@ def fold(
     )
     if is_end_lost:
         caller.ended_at = caller.ended_at or gone_at
+    linkedids = {e.linkedid for e in course}
     return _Story(
         call_id=call_id,
         channels=channels,
         caller=caller,
+        notes=Notes(notes),
         last_at=last_at,
         is_over=is_over or is_truncated or is_end_lost,
         is_truncated=is_truncated,
         has_gap=bool(unreadable) or is_end_lost,
-        joined=tuple(sorted({e.linkedid for e in kept} - {call_id}, key=birth)),
+        joined=tuple(sorted(linkedids - {call_id}, key=birth)),
     ).tell()
+
+
+def _apart(
+    events: Iterable[JournalEvent],
+) -> tuple[list[JournalEvent], list[FactTold]]:
+    """The call's own course, and the notes; each event once. Raises ValueError."""
+    course: list[JournalEvent] = []
+    notes: list[FactTold] = []
+    for event in dict.fromkeys(events):
+        if type(event) is FactTold and type(event.fact) in NOTES:
+            notes.append(event)
+        else:
+            course.append(event)
+    if not (course or notes):
+        raise ValueError("no events, no call")
+    return course, notes
+
+
+def _unheard_of(
+    told: Sequence[FactTold], rebooted_at: datetime | None, gone_at: datetime | None
+) -> Call:
+    """Notes alone: the journal's lines are still to come, or lost."""
+    notes = Notes(list(told))
+    began_at, last_at = notes.told[0].at, notes.told[-1].at
+    is_truncated = rebooted_at is not None and began_at < rebooted_at
+    call = unfolded(
+        oldest({note.linkedid for note in told}),
+        started_at=began_at,
+        last_event_at=last_at,
+        is_over=is_truncated or gone_at is not None,
+    )
+    return replace(
+        call,
+        truncated=is_truncated,
+        holds=notes.holds((), call.ended_at),
+        classified=notes.classified(),
+        survey=notes.survey(),
+    )
 
 
 def _others_talk(channels: Sequence[Channel], caller: Channel) -> bool:
@@ -119,6 +161,7 @@ class _Story:
     call_id: str
     channels: list[Channel]
     caller: Channel
+    notes: Notes
     last_at: datetime
     is_over: bool
     is_truncated: bool
@@ -129,24 +172,19 @@ class _Story:
     def tell(self) -> Call:
         facts = [f for c in self._caller_first() for f in c.facts]
         offered = _last(facts, Offered)
+        released = next(((at, f) for at, f in facts if isinstance(f, Released)), None)
         rungs = _rungs(facts)
-        talks = self._talks()
-        connected_at = min((begin for begin, _, _ in talks), default=None)
-        operator = min(
-            ((begin, c) for begin, _, c in talks if c.is_operator),
-            key=lambda talk: talk[0],
-            default=None,
-        )
+        talks = talks_of(self.caller, self.channels)
+        connected_at = min((talk.begin for talk in talks), default=None)
+        with_operators = [talk for talk in talks if talk.other.is_operator]
+        first = min(with_operators, key=lambda talk: talk.begin, default=None)
         queued_at = rungs[0].at if rungs else None
-        released_at = next((at for at, f in facts if isinstance(f, Released)), None)
         ended_at = self._ended_at()
         direction = self._direction(offered)
         disposition, is_regular = self._disposition(facts, connected_at, direction)
-        rings = tuple(
-            self._ring(c, rungs, connected_at) for c in self.channels if self._rang(c)
-        )
-        verdict = _last(facts, Judged)
-        started = self.caller.started
+        holds = self.notes.holds(self.channels, ended_at)
+        started, hung_up = self.caller.started, self.caller.hung_up
+        is_told = bool(talks) and self.is_over
         return Call(
             call_id=self.call_id,
             state=State.CLOSED if self.is_over else State.OPEN,
@@ -168,23 +206,29 @@ class _Story:
             last_event_at=self.last_at,
             prompts=tuple(f for _, f in facts if isinstance(f, PromptHeard)),
             keys=tuple(f for _, f in facts if isinstance(f, KeyPressed)),
-            verdict=verdict,
+            verdict=_last(facts, Judged),
             rescued=next((f.reason for _, f in facts if isinstance(f, Rescued)), None),
             degraded=next((f.heard for _, f in facts if isinstance(f, Degraded)), None),
-            released_at=released_at,
-            release_prompt=next(
-                (f.prompt for _, f in facts if isinstance(f, Released)), None
-            ),
+            released_at=released[0] if released else None,
+            release_prompt=released[1].prompt if released else None,
             queued=rungs,
-            rings=rings,
-            operator=operator[1].endpoint if operator else None,
-            hangup_cause=self.caller.hung_up.cause if self.caller.hung_up else None,
+            rings=Rings(self.channels, self.caller, connected_at).attempts(rungs),
+            operator=first.other.endpoint if first else None,
+            hangup_cause=hung_up.cause if hung_up else None,
             hung_up_by=self._hung_up_by(),
-            wait_seconds=_between(queued_at, connected_at or ended_at),
-            ring_seconds=_between(operator[1].first_at, operator[1].answered_at)
-            if operator
+            wait_seconds=seconds_between(queued_at, connected_at or ended_at),
+            ring_seconds=seconds_between(first.other.first_at, first.other.answered_at)
+            if first
             else None,
-            talk_seconds=self._talk_seconds(talks),
+            talk_seconds=talk_seconds(talks, self.last_at) if is_told else None,
+            hold_seconds=self._hold_seconds(talks, holds) if is_told else None,
+            wrap_up_seconds=self._wrap_up_seconds(with_operators),
+            holds=holds,
+            transfers=Transfers(self.channels, self.caller, self.last_at).told(talks),
+            recordings=_recordings(facts) if talks else (),
+            caller=caller_facts(self.caller.facts),
+            classified=self.notes.classified(),
+            survey=self.notes.survey(),
             abandoned=disposition is Disposition.ABANDONED,
             legs=tuple(_leg(channel) for channel in self.channels),
         )
@@ -192,13 +236,18 @@ class _Story:
     def _caller_first(self) -> list[Channel]:
         return [self.caller, *(c for c in self.channels if c is not self.caller)]
 
-    def _talks(self) -> list[_Talk]:
-        return [
-            (begin, end, other)
-            for other in self.channels
-            if other is not self.caller
-            for begin, end in self.caller.overlaps(other)
-        ]
+    def _hold_seconds(self, talks: Sequence[Talk], holds: Sequence[Hold]) -> float:
+        held = [(hold.at, hold.ended_at or self.last_at) for hold in holds]
+        talked = [talk.lasts_until(self.last_at) for talk in talks]
+        return seconds_within(common(held, talked))
+
+    def _wrap_up_seconds(self, talks: Sequence[Talk]) -> float | None:
+        """Of the operator who talked last, once that is over."""
+        ended = [(talk.end, talk.other.endpoint) for talk in talks if talk.end]
+        if not ended or len(ended) < len(talks):
+            return None
+        end, operator = max(ended)
+        return seconds_between(end, self.notes.ready_at(operator, end))
 
     def _ended_at(self) -> datetime | None:
         if not self.is_over:
@@ -272,53 +321,6 @@ class _Story:
             )
         )
 
-    def _rang(self, channel: Channel) -> bool:
-        return channel is not self.caller and channel.is_operator and channel.is_dialled
-
-    def _ring(
-        self, channel: Channel, rungs: Sequence[Rung], connected_at: datetime | None
-    ) -> RingAttempt:
-        end = channel.answered_at or channel.ended_at
-        if connected_at is not None and channel.first_at > connected_at:
-            rungs = ()  # rung by a transfer, not by a queue
-        return RingAttempt(
-            operator=channel.endpoint,
-            queue=next(
-                (r.queue for r in reversed(rungs) if r.at <= channel.first_at), None
-            ),
-            at=channel.first_at,
-            ring_seconds=_between(channel.first_at, end),
-            outcome=self._outcome(channel),
-            cause=channel.hung_up.cause if channel.hung_up else None,
-        )
-
-    def _outcome(self, channel: Channel) -> RingOutcome:
-        if channel.answered_at:
-            return RingOutcome.ANSWERED
-        if channel.ended_at is None:
-            return RingOutcome.RINGING
-        cause = channel.hung_up.cause if channel.hung_up else 0
-        match cause:
-            case 17:
-                return RingOutcome.BUSY
-            case 21:
-                return RingOutcome.REFUSED
-            case 26:
-                return RingOutcome.CANCELLED
-            case 0 | 16 | 18 | 19:
-                return self._rang_out(channel.ended_at)
-            case _:
-                return RingOutcome.UNREACHABLE
-
-    def _rang_out(self, ended_at: datetime) -> RingOutcome:
-        reasons = [self.caller.ended_at, *(c.answered_at for c in self._dialled())]
-        in_vain = any(
-            abs((ended_at - at).total_seconds()) <= _CANCELLED_WITHIN_SECONDS
-            for at in reasons
-            if at
-        )
-        return RingOutcome.CANCELLED if in_vain else RingOutcome.NO_ANSWER
-
     def _dialled(self) -> list[Channel]:
         return [c for c in self.channels if c is not self.caller]
 
@@ -332,17 +334,6 @@ class _Story:
             if source == channel.name:
                 return HungUpBy.OPERATOR if channel.is_operator else HungUpBy.OTHER
         return HungUpBy.SYSTEM
-
-    def _talk_seconds(self, talks: Sequence[_Talk]) -> float | None:
-        if not talks or not self.is_over:
-            return None
-        seconds, until = 0.0, None
-        for begin, end, _ in sorted(talks, key=lambda talk: talk[0]):
-            stop = end or self.last_at
-            start = begin if until is None else max(begin, until)
-            seconds += max(0.0, (stop - start).total_seconds())
-            until = stop if until is None else max(until, stop)
-        return round(seconds, 3)
 
 
 def _rungs(facts: _Told) -> tuple[Rung, ...]:
@@ -380,11 +371,9 @@ def _leg(channel: Channel) -> Leg:
     )
 
 
-def _between(begin: datetime | None, end: datetime | None) -> float | None:
-    """Seconds, never negative: the wall clock may have been set back."""
-    if begin is None or end is None:
-        return None
-    return round(max(0.0, (end - begin).total_seconds()), 3)
+def _recordings(facts: _Told) -> tuple[Recording, ...]:
+    """Files begun; one that nobody ever talked into is not made (MixMonitor, b)."""
+    return tuple(Recording(f.name, at) for at, f in facts if type(f) is RecordingBegan)
 
 
 def _last(facts: _Told, kind: type[_F]) -> _F | None:
