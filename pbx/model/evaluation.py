@@ -46,7 +46,7 @@ class Evaluation:
         self.incomplete += call.is_incomplete
         if call.category is Category.VALID:
             self._count_type(key_of(call.type), 1)
-        if call.score in SCORES:
+        if call.score is not None and call.score in SCORES:
             self.scores[call.score] += 1
 
     def merge(self, other: Evaluation) -> None:

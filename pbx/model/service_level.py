@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pbx.model.call import Disposition
+from pbx.model.category import Category
 from pbx.model.reported import ReportedCall
 from pbx.model.waits import AnswerTimes, Level, Yardstick
 
@@ -94,6 +95,8 @@ class ServiceLevel:
 
     offered: AnswerTimes = field(default_factory=AnswerTimes)
     queued: AnswerTimes = field(default_factory=AnswerTimes)
+    people: AnswerTimes = field(default_factory=AnswerTimes)
+    """By `offered`, without ghosts: those wait behind everybody else on purpose."""
     released: int = 0
     left: int = 0
     """Hung up before the queue."""
@@ -114,6 +117,7 @@ class ServiceLevel:
                 self._gave_up(call, slot)
             case Disposition.LOST:
                 self.offered.lost += 1
+                self.people.lost += call.category is not Category.GHOST
                 self.queued.lost += call.queued_at is not None
                 slot.lost += 1
             case Disposition.RELEASED:
@@ -129,6 +133,8 @@ class ServiceLevel:
             return
         seconds = _between(call.started_at, call.connected_at)
         self.offered.answered.add(seconds)
+        if call.category is not Category.GHOST:
+            self.people.answered.add(seconds)
         if call.wait_seconds is not None and call.queued_at is not None:
             self.queued.answered.add(call.wait_seconds)
         slot.answered += 1
@@ -141,6 +147,8 @@ class ServiceLevel:
             return
         seconds = _between(call.started_at, call.ended_at)
         self.offered.gave_up.add(seconds)
+        if call.category is not Category.GHOST:
+            self.people.gave_up.add(seconds)
         if call.wait_seconds is not None:
             self.queued.gave_up.add(call.wait_seconds)
         slot.gave_up += 1
@@ -151,6 +159,7 @@ class ServiceLevel:
         """Add what another one counted."""
         self.offered.merge(other.offered)
         self.queued.merge(other.queued)
+        self.people.merge(other.people)
         self.released += other.released
         self.left += other.left
         self.open_ended += other.open_ended

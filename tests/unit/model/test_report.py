@@ -98,6 +98,9 @@ def test_answer_times(calls: list[ReportedCall], limit: int) -> None:
         found = waits.quantile(0.5)
         assert found is not None
         assert middle <= found + 1e-9 < middle + 0.1 + 1e-6
+    people = Slow([c for c in calls if c.category is not Category.GHOST])
+    level = told.people.level(limit)
+    assert (level.met, level.missed, level.neutral) == people.level(limit)
     presented = len(answered) + len(gave_up) + lost
     presented += len(slow.of(Disposition.RELEASED)) + len(slow.of(Disposition.LEFT))
     gone = len(gave_up) + len(slow.of(Disposition.LEFT))
