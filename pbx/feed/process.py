@@ -18,12 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pbx import heartbeat
 from pbx.feed import app, health
+from pbx.feed.audio import write_down
 from pbx.feed.book import TokenBook
 from pbx.feed.limits import Buckets, Room
 from pbx.feed.routes import Services
 from pbx.feed.store import FeedStore
 from pbx.feed.table import routes
 from pbx.model.city import City, read_city
+from pbx.records.audit import AuditKeyError
 from pbx.records.wake import Waker
 from pbx.settings import Settings, active_city_file
 from pbx.status import Status
@@ -76,6 +78,7 @@ class Feed:
             "waker": self.services.waker.run,
             "watch": self._watch,
             "use": self._tell_use,
+            "audit": self._audit,
         }
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -89,6 +92,14 @@ class Feed:
             await stop.wait()
             for task in running:
                 task.cancel()
+        if not await self._written_down():
+            for entry in self.services.unaudited:
+                _log.error(
+                    "not in the audit: %s heard %.1f s",
+                    entry["actor"],
+                    entry["seconds"],
+                    extra={"call_id": entry["call_id"]},
+                )
         with suppress(SQLAlchemyError, OSError, TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self.services.book.tell()
@@ -148,6 +159,33 @@ class Feed:
             await asyncio.sleep(TELL_USE_SECONDS)
             with suppress(SQLAlchemyError, OSError, TimeoutError):
                 await self.services.book.tell()
+
+    async def _audit(self) -> NoReturn:
+        """Write down playbacks the audit did not take at once."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if await self._written_down():
+                self.status.clear_alarm("audit-not-written")
+            else:
+                self.status.raise_alarm(
+                    "audit-not-written",
+                    f"{len(self.services.unaudited)} playbacks of callers' audio are "
+                    "not in the audit yet; they wait in memory and are tried again "
+                    "each second, and nobody hears more meanwhile. See the database, "
+                    f"and {self.settings.secrets}",
+                )
+
+    async def _written_down(self) -> bool:
+        """Whether nothing waits any more."""
+        waiting = self.services.unaudited
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                while waiting:
+                    await write_down(self.services, waiting[0])
+                    waiting.pop(0)
+        except (SQLAlchemyError, OSError, TimeoutError, AuditKeyError):
+            return False
+        return True
 
 
 async def run(settings: Settings) -> None:

@@ -50,6 +50,8 @@ class Services:
     """For requests without a good token, all together."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     figures: dict[str, int] = field(default_factory=dict)
+    unaudited: list[Mapping[str, Any]] = field(default_factory=list)
+    """Playbacks the audit has not taken yet; written down as soon as it does."""
 
     def count(self, name: str) -> None:
         """One more of these, for the status file."""

@@ -8,11 +8,19 @@ from typing import Any
 
 from aiohttp import web
 
-from pbx.feed import calls, events, health
+from pbx.feed import audio, calls, events, health
 from pbx.feed.calls import answer_json
 from pbx.feed.openapi import document, problem
 from pbx.feed.routes import Answer, Asked, Route
-from pbx.feed.words import RECORD, CallsAsked, EventsAsked, Health, Page
+from pbx.feed.words import (
+    RECORD,
+    AudioAsked,
+    CallsAsked,
+    EventsAsked,
+    Health,
+    Page,
+    Recordings,
+)
 from pbx.records.record_schema import record_schema
 from pbx.records.tokens import Scope
 
@@ -20,6 +28,11 @@ _CALL = "/v1/calls/{call_id}"
 _NO_CALL = problem("There is no such call.")
 _AHEAD = problem("The cursor is ahead of the store, which was replaced.")
 _ETAG = {"ETag": "Of this revision, for this reader."}
+_WAV: Any = {
+    "media_type": "audio/wav",
+    "schema": {"type": "string", "contentMediaType": "audio/wav"},
+    "headers": _ETAG,
+}
 _RECORD: Mapping[str, Any] = {"$ref": f"#/components/schemas/{RECORD}"}
 
 
@@ -76,6 +89,16 @@ def _table() -> list[Route]:
         ),
         Route(
             "GET",
+            f"{_CALL}/recordings",
+            "readRecordings",
+            "Every sound of a call that is still kept.",
+            audio.recordings,
+            {200: Answer("Their names.", Recordings), 404: _NO_CALL},
+            scopes=(Scope.AUDIO,),
+        ),
+        *(_play(method) for method in ("GET", "HEAD")),
+        Route(
+            "GET",
             "/v1/events",
             "readEvents",
             "Changes as they come, as server-sent events. Event `call`, its id is the "
@@ -107,6 +130,36 @@ def _table() -> list[Route]:
             },
         ),
     ]
+
+
+def _play(method: str) -> Route:
+    """Of HEAD nobody hears anything, so nobody is asked why."""
+    return Route(
+        method,
+        f"{_CALL}/recordings/{{name}}",
+        "playRecording" if method == "GET" else "seeRecording",
+        "One sound, whole or in part (Range). Each playback needs a reason and is "
+        "written to the audit, with the seconds that were sent.",
+        audio.play,
+        {
+            200: Answer("The sound.", **_WAV),
+            206: Answer("A part of it.", **_WAV),
+            304: Answer("The reader has it: If-None-Match.", headers=_ETAG),
+            404: problem("No such call, or no such sound is kept."),
+            409: problem("The call goes on; so does its sound."),
+            416: problem("There are no such bytes."),
+        },
+        scopes=(Scope.AUDIO,),
+        query=AudioAsked,
+        headers={
+            "Range": "One part, as RFC 9110 has it: bytes=0-1023",
+            "If-Range": "An ETag: the part, if the sound is still the same.",
+            "If-None-Match": "An ETag got before.",
+            audio.REASON: "Why, if the query does not say it.",
+            audio.PERSON: "Who, if the query does not say it.",
+        },
+        is_stream=True,
+    )
 
 
 def _version() -> str:

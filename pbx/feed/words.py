@@ -40,6 +40,8 @@ Number = Annotated[str, StringConstraints(pattern=r"^\+?[0-9*#]{1,32}$")]
 Operator = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
 Words = StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
 """One line, without control characters."""
+Reason = Annotated[str, Words, Field(min_length=3, max_length=200)]
+Listener = Annotated[str, Words, Field(min_length=1, max_length=80)]
 Moment = AwareDatetime | date
 Record = Annotated[
     dict[str, Any], WithJsonSchema({"$ref": f"#/components/schemas/{RECORD}"})
@@ -133,11 +135,11 @@ class AudioAsked(_Asked):
     """Why somebody listens, and who."""
 
     reason: Annotated[
-        Annotated[str, Words, Field(min_length=3, max_length=200)] | None,
+        Reason | None,
         Field(description="Why; or the header Gerbang-Reason. It is written down."),
     ] = None
     person: Annotated[
-        Annotated[str, Words, Field(min_length=1, max_length=80)] | None,
+        Listener | None,
         Field(description="Who listens, of those behind this token; or Gerbang-Person"),
     ] = None
 
