@@ -55,6 +55,8 @@ class ChannelSeen:
     """The intake worker that has the call, from INTAKE_WORKER."""
     at: datetime | None = None
     """When it began, by Asterisk's clock; a snapshot does not say."""
+    bridge: str = ""
+    """The bridge it is in; only a snapshot knows."""
 
     @property
     def is_first_of_its_call(self) -> bool:
@@ -71,6 +73,26 @@ class ChannelGone:
     linkedid: str
     cause: int
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHeld:
+    """A phone put the other side on hold, or, not `is_held`, took it up again."""
+
+    channel: str
+    uniqueid: str
+    linkedid: str
+    is_held: bool
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelBridged:
+    """A channel entered a bridge: it hears somebody."""
+
+    channel: str
+    uniqueid: str
+    linkedid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +183,8 @@ class LinkLost:
 LiveEvent = (
     ChannelSeen
     | ChannelGone
+    | ChannelHeld
+    | ChannelBridged
     | CallerWaits
     | CallerLeft
     | Member
@@ -206,6 +230,7 @@ def read_channel(headers: Headers) -> ChannelSeen:
         intake=_variable(headers, "INTAKE"),
         worker=int(worker) if worker.isdecimal() else None,
         at=_at(headers),
+        bridge=text(headers, "bridgeid"),
     )
 
 
@@ -245,6 +270,24 @@ def _gone(headers: Headers) -> ChannelGone:
     )
 
 
+def _held(headers: Headers) -> ChannelHeld:
+    return ChannelHeld(
+        channel=text(headers, "channel"),
+        uniqueid=text(headers, "uniqueid"),
+        linkedid=text(headers, "linkedid"),
+        is_held=text(headers, "event").lower() == "hold",
+        at=_at(headers),
+    )
+
+
+def _bridged(headers: Headers) -> ChannelBridged:
+    return ChannelBridged(
+        channel=text(headers, "channel"),
+        uniqueid=text(headers, "uniqueid"),
+        linkedid=text(headers, "linkedid"),
+    )
+
+
 def _left(headers: Headers) -> CallerLeft:
     return CallerLeft(text(headers, "queue"), text(headers, "uniqueid"))
 
@@ -265,6 +308,9 @@ def _contact(headers: Headers) -> ContactChanged:
 _READERS: dict[str, Callable[[Headers], LiveEvent]] = {
     "newchannel": read_channel,
     "hangup": _gone,
+    "hold": _held,
+    "unhold": _held,
+    "bridgeenter": _bridged,
     "queuecallerjoin": read_waiting,
     "queuecallerleave": _left,
     "queuememberadded": read_member,

@@ -19,6 +19,7 @@ from typing import NoReturn
 from pbx import heartbeat
 from pbx.ami import ManagerError, ManagerEvent, ManagerLink, Timing
 from pbx.control.active import ActiveCity
+from pbx.control.aftermath import Aftermath
 from pbx.control.alarms import Board, Pulse, conditions
 from pbx.control.archive import Archive
 from pbx.control.page import build, serve
@@ -29,6 +30,7 @@ from pbx.control.store import LazyStore
 from pbx.control.watch import Watch, worker_lives
 from pbx.control.witness import Witness, WitnessStore
 from pbx.model.city import City
+from pbx.notes import Notes
 from pbx.settings import Settings
 from pbx.status import Status, read_all
 
@@ -62,6 +64,7 @@ class Control:
     witness: Witness = field(init=False)
     watch: Watch = field(init=False)
     archive: Archive = field(init=False)
+    aftermath: Aftermath = field(init=False)
 
     def __post_init__(self) -> None:
         """Wire the parts; raises ValueError or OSError where there is no city."""
@@ -77,6 +80,9 @@ class Control:
         )
         self.link.subscribe(self._fold)
         self.link.subscribe(self.witness.handle)
+        notes = Notes(self.settings.notes.parent)
+        self.aftermath = Aftermath(notes, self.room, self.active.read, self.status)
+        self.link.subscribe(self.aftermath.handle)
 
     async def _fold(self, event: ManagerEvent) -> None:
         self.room.apply(event, time.monotonic())
@@ -88,6 +94,7 @@ class Control:
             "witness": lambda: self.witness.write(self.store),
             "watch": self._look_around,
             "archive": self.archive.run,
+            "notes": self.aftermath.run,
             "page": self._serve,
         }
         async with asyncio.TaskGroup() as tasks:
@@ -99,6 +106,7 @@ class Control:
             await stop.wait()
             for task in running:
                 task.cancel()
+        await self.aftermath.flush(deadline_seconds=FLUSH_SECONDS)
         await self.witness.flush(self.store, deadline_seconds=FLUSH_SECONDS)
         self.status.write()
 
@@ -186,6 +194,7 @@ class Control:
         return {
             "rescued_calls": self.watch.rescued,
             "witness_dropped": self.witness.dropped,
+            "notes_dropped": self.aftermath.dropped,
             "manager_connects": link.connects,
             "manager_losses": link.losses,
             "manager_events": link.events,

@@ -14,7 +14,9 @@ from typing import assert_never
 from pbx.ami import (
     CallerLeft,
     CallerWaits,
+    ChannelBridged,
     ChannelGone,
+    ChannelHeld,
     ChannelSeen,
     ContactChanged,
     DeviceState,
@@ -128,6 +130,8 @@ class Room:
                 self.members.pop((event.queue, event.interface), None)
             case ContactChanged():
                 self.contacts[event.endpoint] = event.status
+            case ChannelHeld() | ChannelBridged():
+                pass  # `pbx.control.aftermath` listens to these
             case _:
                 assert_never(event)
 
