@@ -92,12 +92,17 @@ class Settings:
         url = os.environ.get("GERBANG_DATABASE_URL")
         if not url:
             return f"sqlite+aiosqlite:///{self.state / 'records.sqlite3'}"
-        for plain in ("postgresql://", "postgres://"):
-            if url.startswith(plain):
-                return "postgresql+asyncpg://" + url.removeprefix(plain)
-        if url.startswith("sqlite://"):
-            return "sqlite+aiosqlite://" + url.removeprefix("sqlite://")
-        return url
+        return asynchronous(url)
+
+
+def asynchronous(url: str) -> str:
+    """The database address as people write it, with our asynchronous driver."""
+    for plain in ("postgresql://", "postgres://"):
+        if url.startswith(plain):
+            return "postgresql+asyncpg://" + url.removeprefix(plain)
+    if url.startswith("sqlite://"):
+        return "sqlite+aiosqlite://" + url.removeprefix("sqlite://")
+    return url
 
 
 def switch_files(asterisk_home: Path) -> dict[str, Path]:

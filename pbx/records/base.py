@@ -31,7 +31,7 @@ OPEN_DEADLINE_SECONDS = 20.0
 CHANNEL = "gerbang_calls"
 """PostgreSQL's notification channel; the payload is the newest cursor."""
 
-_OUTBOX_LOCK = 112_113
+OUTBOX_LOCK = 112_113
 """PostgreSQL's advisory lock that makes the order of cursors the order of commits."""
 
 
@@ -45,7 +45,7 @@ async def announce(connection: AsyncConnection, call_id: str, revision: int) -> 
     """
     is_postgres = connection.dialect.name == "postgresql"
     if is_postgres:
-        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OUTBOX_LOCK)))
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(OUTBOX_LOCK)))
     cursor = await connection.scalar(
         sa.insert(outbox)
         .values(call_id=call_id, revision=revision, written_at=now())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pbx.model.call import State, witnessed
+from pbx.model.call import Call, State, witnessed
 from pbx.records.store import WITNESS_PATIENCE_SECONDS, RecordStore
 from pbx.records.tables import (
     asterisk_boots,
@@ -77,17 +78,21 @@ async def _mark(
         query = query.where(witnessed_calls.c.ended_at > since)
     rows = (await connection.execute(query)).all()
     for row in rows:
-        call = witnessed(
-            row.call_id,
-            trunk=row.trunk,
-            number=row.number or None,
-            ani=row.ani or None,
-            seen_at=row.seen_at,
-            ended_at=row.ended_at,
-            cause=row.cause,
-        )
-        await store.write(connection, call, None)
+        await store.write(connection, witnessed_call(row), None)
     return len(rows)
+
+
+def witnessed_call(row: Any) -> Call:
+    """The record of a row of `witnessed_calls` that ended."""
+    return witnessed(
+        row.call_id,
+        trunk=row.trunk,
+        number=row.number or None,
+        ani=row.ani or None,
+        seen_at=row.seen_at,
+        ended_at=row.ended_at,
+        cause=row.cause,
+    )
 
 
 async def _dead(

@@ -171,33 +171,40 @@ class RecordStore(WitnessStore):
         call_ids = set(call_ids) - await sealed_of(connection, call_ids)
         if not call_ids:
             return []
-        told = await self._lines_of(connection, call_ids)
-        rebooted_at = await connection.scalar(
-            sa.select(sa.func.max(asterisk_boots.c.started_at))
-        )
-        gone = await self._gone(connection, call_ids)
         rows = await connection.execute(
             sa.select(calls).where(calls.c.call_id.in_(call_ids))
         )
         known = {row.call_id: row for row in rows}
         closed = []
-        for call_id, lines in told.items():
-            folded = fold_lines(
-                call_id, lines, rebooted_at=rebooted_at, gone_at=gone.get(call_id)
-            )
-            if folded is None:
-                continue
-            call, was = folded.call, known.get(call_id)
+        for folded in await self.fold_stored(connection, call_ids):
+            call, was = folded.call, known.get(folded.call.call_id)
             is_new = await self.write(connection, call, was)
             if (
                 is_new
                 and call.state is State.CLOSED
                 and (was is None or was.state != State.CLOSED.value)
             ):
-                closed.append(call_id)
+                closed.append(call.call_id)
             if folded.joined:
                 await self._write_joined(connection, folded)
         return closed
+
+    async def fold_stored(
+        self, connection: AsyncConnection, call_ids: Collection[str]
+    ) -> list[Folded]:
+        """These calls as their raw lines tell them; writes nothing."""
+        told = await self._lines_of(connection, call_ids)
+        rebooted_at = await connection.scalar(
+            sa.select(sa.func.max(asterisk_boots.c.started_at))
+        )
+        gone = await self._gone(connection, call_ids)
+        folded = (
+            fold_lines(
+                call_id, lines, rebooted_at=rebooted_at, gone_at=gone.get(call_id)
+            )
+            for call_id, lines in told.items()
+        )
+        return [call for call in folded if call is not None]
 
     async def _lines_of(
         self, connection: AsyncConnection, call_ids: Collection[str]
@@ -257,9 +264,20 @@ class RecordStore(WitnessStore):
         joined_into: str | None = None,
     ) -> bool:
         """Write the call unless the store says the same already."""
-        record = record_of(call, joined_into)
-        if was is not None and is_same(was.record, record):
+        if was is not None and is_same(was.record, record_of(call, joined_into)):
             return False
+        await self.rewrite(connection, call, was, joined_into)
+        return True
+
+    async def rewrite(
+        self,
+        connection: AsyncConnection,
+        call: Call,
+        was: Any,
+        joined_into: str | None = None,
+    ) -> None:
+        """Write the next revision, whatever the store says now."""
+        record = record_of(call, joined_into)
         revision = 1 if was is None else was.revision + 1
         values = columns_of(call, joined_into) | {
             "revision": revision,
@@ -275,7 +293,6 @@ class RecordStore(WitnessStore):
         if joined_into is None:
             await list_for_review(connection, call)
         await announce(connection, call.call_id, revision)
-        return True
 
 
 def _row(

@@ -414,7 +414,7 @@ async def test_the_journals_disk_is_full(
     """Asterisk loses lines in silence then, and may leave half of one behind; the
     alarm comes at once, the witness's calls get records."""
     journal = tiny_disk / "journal.jsonl"
-    start = Starter(journal, tmp_path / "run")
+    start = Starter(journal, tmp_path / "notes.jsonl", tmp_path / "run")
     running = start(sqlite_url)
     write_call(journal, 0)
     await until(lambda: is_closed(sqlite_url, 0), 20)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pbx.commands.records import PROVE
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from pbx.commands.records.progress import Tell
+    from pbx.records.builder import Built
 
 
 def register(group: typer.Typer) -> None:
@@ -17,28 +24,87 @@ def register(group: typer.Typer) -> None:
         check: Annotated[
             bool, typer.Option("--check", help="Only compare; write nothing.")
         ] = False,
+        journal: Annotated[
+            Path | None,
+            typer.Option(
+                help="Fold the journal files below this directory into an empty store.",
+                exists=True,
+                file_okay=False,
+            ),
+        ] = None,
+        database: Annotated[
+            str | None,
+            typer.Option(help="Another store than GERBANG_DATABASE_URL names."),
+        ] = None,
     ) -> None:
-        """Compute every record anew from the raw lines in the store.
+        """Compute every record anew: from the lines in the store, or from files.
 
-        Where a record is not what its lines say, the difference is told and the
-        record gets a new revision.
+        Without [bold]--journal[/bold] each record is compared, bit for bit, with what
+        its raw lines in the store say. What differs is told and gets a new
+        revision. It may be ended at any moment: what was mended stays.
 
-        [bold]gerbang records rebuild[/bold]            mend what differs
+        With [bold]--journal DIR[/bold] a store is made from nothing, from all
+        journal.jsonl* and notes.jsonl* below DIR (.gz, .bz2 and .xz too):
+        the very rows the recorder would have written. All or nothing: until
+        it is done, or after Ctrl-C, there is no such store. Memory stays
+        flat, however long the journal.
+
         [bold]gerbang records rebuild --check[/bold]    only say what differs
+        [bold]gerbang records rebuild[/bold]            mend it
+        [bold]gerbang records rebuild --journal /backup/journals \\
+            --database sqlite:////tmp/records.sqlite3[/bold]
 
-        Exit status 0: all the same, or mended; 1: differences (--check), or the
-        store cannot be used.
+        Exit status 0: all the same, mended, or made; 1: differences
+        (--check), or it cannot be done, and why.
         """
-        from pbx.commands.ghostfilter.store import with_store
-        from pbx.records.rebuild import compare
-        from pbx.records.store import RecordStore
-        from pbx.settings import Settings
+        from pbx.commands.records.progress import bar
+        from pbx.settings import Settings, asynchronous
 
-        async def work(engine: object) -> list[str]:
-            return [d async for d in compare(RecordStore(engine), mends=not check)]  # type: ignore[arg-type]
-
-        differences = with_store(Settings(), work, writes=not check)
+        url = asynchronous(database) if database else Settings().database_url
+        with bar() as tell:
+            if journal is not None:
+                done = _from_files(journal, url, tell)
+            else:
+                differences = _compare(url, tell, mends=not check)
+        if journal is not None:
+            typer.echo(f"{done.calls} calls from {done.lines} lines in {url}")
+            return
         for difference in differences:
             typer.echo(difference)
         if differences and check:
             raise typer.Exit(1)
+        typer.echo(
+            f"{len(differences)} records mended."
+            if differences
+            else "Every record is what its lines say."
+        )
+
+
+def _from_files(journal: Path, url: str, tell: Tell) -> Built:
+    import asyncio
+
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from pbx.records.database import explain
+    from pbx.records.from_journal import StoreInUseError, build_store
+    from pbx.records.journal_files import JournalFiles, NoJournalError
+
+    try:
+        return asyncio.run(build_store(JournalFiles.below(journal), url, tell))
+    except (NoJournalError, StoreInUseError) as error:
+        typer.echo(f"Nothing was made: {error}.", err=True)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        typer.echo(f"Nothing was made: {explain(error)}.", err=True)
+    except KeyboardInterrupt:
+        typer.echo("Nothing was made; all is as it was.", err=True)
+    raise typer.Exit(1)
+
+
+def _compare(url: str, tell: Tell, *, mends: bool) -> list[str]:
+    from pbx.commands.records.store import with_store
+    from pbx.records.rebuild import compare
+
+    async def work(engine: AsyncEngine) -> list[str]:
+        return [str(found) async for found in compare(engine, tell, mends=mends)]
+
+    return with_store(url, work, writes=mends)
