@@ -35,11 +35,14 @@ async def run_scenario(
     source: str,
     keys: Mapping[str, str] | None = None,
     calls: int = 1,
+    per_second: float = 10.0,
+    table: Path | None = None,
     deadline_seconds: float = 20.0,
 ) -> SippResult:
     """Play `scenario` against the city's SIP address and port, from address `source`.
 
-    `scenario` is an absolute path: SIPp runs in a scratch directory of its own.
+    `scenario` and `table` are absolute paths: SIPp runs in a scratch directory of its
+    own. `table` gives each call a line of its own (`[field0]`, …; SIPp's `-inf`).
     Raises SippError if SIPp is missing.
     """
     program = shutil.which("sipp")
@@ -49,6 +52,13 @@ async def run_scenario(
         argv = [program, f"{city[0]}:{city[1]}", "-sf", str(scenario)]
         argv += ["-i", source, "-mi", source, "-m", str(calls), "-nostdin"]
         argv += ["-timeout", f"{deadline_seconds:.0f}s", "-timeout_error", "-trace_err"]
+        argv += [
+            "-r",
+            f"{per_second:g}",
+            "-l",
+            str(calls),
+            *(["-inf", str(table)] if table else []),
+        ]
         for name, value in (keys or {}).items():
             argv += ["-key", name, value]
         process = await asyncio.create_subprocess_exec(

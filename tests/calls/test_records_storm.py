@@ -1,0 +1,141 @@
+"""Callers by the hundred while recorder, database, journal and disk fail: one record
+for each INVITE all the same, and whoever follows the feed has seen the last word of it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pbx.simulator.trial import TrialCity
+from tests.calls import faults
+from tests.calls.scene import ready_again
+from tests.calls.storm import (
+    PER_SECOND,
+    Caller,
+    Harm,
+    Reckoning,
+    Seen,
+    call_all,
+    calm_policy,
+    harmed,
+    people,
+    reckon,
+    watched,
+)
+from tests.calls.storm_harms import (
+    disk_filled,
+    file_locked,
+    journal_rotated,
+    recorder_killed,
+    server_stopped,
+)
+from tests.postgres import Postgres
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(180)]
+
+SECONDS = float(os.environ.get("GERBANG_STORM_SECONDS", "60"))
+SEED = int(os.environ.get("GERBANG_STORM_SEED", "112"))
+DISK = "64m"
+
+
+@dataclass(frozen=True, slots=True)
+class Weathered:
+    """A storm that is over."""
+
+    callers: list[Caller]
+    seen: Seen
+    done: Counter[str]
+    """The harm."""
+    found: Reckoning
+
+
+@asynccontextmanager
+async def small_city(url: str, state: Path) -> AsyncIterator[TrialCity]:
+    environment = {"GERBANG_DATABASE_URL": url}
+    async with TrialCity(calm_policy, state=state, environment=environment) as city:
+        for number in ("101", "102"):
+            await city.operator(number, answer_after_seconds=0.2)
+        yield city
+
+
+async def weather(
+    city: TrialCity, url: str, harms: list[Harm], seconds: float, scratch: Path
+) -> Weathered:
+    dice = random.Random(SEED)  # noqa: S311 — a storm that can be had again
+    callers = people(round(seconds * PER_SECOND), dice)
+    async with watched(url) as seen:
+        async with harmed(city, harms, dice) as done:
+            await call_all(city, callers, scratch, PER_SECOND)
+        await city.wait_idle(deadline_seconds=60)
+        await ready_again(city)
+        found = await reckon(url, callers)
+    return Weathered(callers, seen, done, found)
+
+
+def check(storm: Weathered, harms: int) -> None:
+    print(
+        f"\n{len(storm.callers)} callers: {dict(storm.found.dispositions)}, "
+        f"{storm.found.incomplete} incomplete, {storm.found.revisions} revisions; "
+        f"{storm.seen.looks} looks, {storm.seen.blind} without a database; "
+        f"harm: {dict(storm.done)}"
+    )
+    assert len(storm.done) == harms, f"not every harm was done: {storm.done}"
+    assert storm.found.is_sound, storm.found
+    assert not storm.seen.went_back, storm.seen.went_back[:5]
+    assert storm.seen.looks > storm.seen.blind, "nobody looked"
+
+
+@contextmanager
+def sqlite_on_small_disk(place: Path) -> Iterator[tuple[str, Path]]:
+    with faults.small_disk(place, size=DISK):
+        file = place / "records.sqlite3"
+        yield f"sqlite+aiosqlite:///{file}", file
+
+
+async def test_a_short_storm_leaves_one_record_each(tmp_path: Path) -> None:
+    """Ten seconds of it on SQLite; `make campaign` has the minutes."""
+    with sqlite_on_small_disk(tmp_path / "disk") as (url, _):
+        async with small_city(url, tmp_path / "state") as city:
+            harms = [recorder_killed, journal_rotated]
+            storm = await weather(city, url, harms, 5.0, tmp_path)
+    check(storm, 2)
+    assert not storm.found.incomplete, "no line was lost"
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(0)
+async def test_sqlite_through_the_storm(tmp_path: Path) -> None:
+    with sqlite_on_small_disk(tmp_path / "disk") as (url, file):
+        async with small_city(url, tmp_path / "state") as city:
+            harms = [
+                *(recorder_killed, journal_rotated),
+                *(file_locked(file), disk_filled(file.parent)),
+            ]
+            storm = await weather(city, url, harms, SECONDS, tmp_path)
+    check(storm, 4)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("full", [False, True], ids=["", "journal's disk fills"])
+async def test_postgres_through_the_storm(
+    tmp_path: Path, postgres_server: Postgres, postgres_url: str, full: bool
+) -> None:
+    state = tmp_path / "state"
+    journals = state / "asterisk" / "log" / "cel-custom"
+    with faults.small_disk(journals, size=DISK):
+        async with small_city(postgres_url, state) as city:
+            harms = [recorder_killed, journal_rotated, server_stopped(postgres_server)]
+            if full:
+                harms.append(disk_filled(journals))
+            storm = await weather(city, postgres_url, harms, SECONDS, tmp_path)
+    check(storm, 4 if full else 3)
+    assert full or not storm.found.incomplete, "no line was lost"
