@@ -1,0 +1,333 @@
+"""What is over its time goes, what is not stays, and nothing brings it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+
+from pbx.model.masking import ERASED
+from pbx.model.retention import Retention
+from pbx.model.review import Review
+from pbx.records import audit, certificates, erasures, reviews
+from pbx.records.certificates import Certificate, hash_of
+from pbx.records.feed import entries_after
+from pbx.records.journal import Journal
+from pbx.records.keeping import carry_out
+from pbx.records.privacy_tables import erasures as erased_table
+from pbx.records.privacy_tables import legal_holds
+from pbx.records.rebuild import compare
+from pbx.records.store import RecordStore
+from pbx.records.tables import (
+    call_members,
+    calls,
+    journal_lines,
+    outbox,
+    witnessed_calls,
+)
+from tests.fakes.journal_lines import line
+
+pytestmark = pytest.mark.postgres
+
+REPLAY = Path(__file__).parent.parent / "replay"
+ALL = sorted(path.parent.name for path in REPLAY.glob("*/journal.jsonl"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@pytest_asyncio.fixture
+async def store(url: str) -> AsyncIterator[RecordStore]:
+    opened = await RecordStore.open(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    return tmp_path / "secrets"
+
+
+async def feed(store: RecordStore, folder: str) -> None:
+    journal = Journal(REPLAY / folder / "journal.jsonl", await store.positions())
+    while (batch := journal.read()) is not None:
+        await store.record(batch)
+        journal.advance(batch)
+    journal.close()
+
+
+async def rows(store: RecordStore, query: Any) -> list[Any]:
+    async with store.engine.connect() as connection:
+        return list((await connection.execute(query)).all())
+
+
+async def first(store: RecordStore) -> Any:
+    (row,) = await rows(store, sa.select(calls).where(calls.c.joined_into.is_(None)))
+    return row
+
+
+async def after(
+    store: RecordStore, secrets: Path, days: int, declared: Retention | None = None
+) -> list[Certificate]:
+    """What a run does so many whole days after the newest call."""
+    newest = max(row.started_at for row in await rows(store, sa.select(calls)))
+    midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
+    at = midnight + timedelta(days=days + 1)
+    return await carry_out(store.engine, declared or Retention(), at, secrets=secrets)
+
+
+async def count(store: RecordStore, table: sa.Table) -> int:
+    return len(await rows(store, sa.select(table)))
+
+
+# ---- each class in its time ----------------------------------------------------------
+
+
+async def test_each_class_goes_when_its_days_are_over(
+    store: RecordStore, secrets: Path
+) -> None:
+    await feed(store, "key-connected")
+    before = await first(store)
+    ani = before.ani
+    assert len(ani) > 6
+    assert await after(store, secrets, 89) == []
+
+    (lines,) = await after(store, secrets, 90)
+    assert (lines.what, lines.rule, lines.count) == (
+        "raw lines",
+        "raw_line_days = 90",
+        1,
+    )
+    assert lines.ids_sha256 == hash_of([before.call_id])
+    assert await count(store, journal_lines) == 0
+    assert await first(store) == before  # the record itself did not change
+
+    assert await after(store, secrets, 364) == []
+    (numbers,) = await after(store, secrets, 365)
+    assert numbers.what == "numbers"
+    row = await first(store)
+    assert (row.ani, row.record["ani"], row.revision) == (
+        None,
+        ERASED,
+        before.revision + 1,
+    )
+    assert row.record["erased_at"] is not None
+    assert row.record["revision"] == row.revision
+    assert ani not in json.dumps(row.record)
+    assert row.record["disposition"] == before.record["disposition"]
+    (told,) = (await entries_after(store.engine, 0, most=10))[-1:]
+    assert (told.revision, told.record) == (row.revision, row.record)
+
+    assert await after(store, secrets, 1824) == []
+    (whole,) = await after(store, secrets, 1825)
+    assert whole.what == "whole records"
+    for table in (calls, call_members, journal_lines):
+        assert await count(store, table) == 0
+    (gone,) = await entries_after(store.engine, told.cursor, most=10)
+    assert (gone.revision, gone.record) == (row.revision + 1, None)
+    found = await audit.verify(store.engine, secrets=secrets)
+    assert (found.entries, found.faults) == (3, ())
+
+
+async def test_ghosts_go_earlier(store: RecordStore, secrets: Path) -> None:
+    await feed(store, "released")
+    await after(store, secrets, 700)
+    assert await count(store, calls) == 1
+    made = await after(store, secrets, 730)
+    assert [done.what for done in made] == ["records of ghosts"]
+    assert await count(store, calls) == 0
+
+
+async def test_a_run_after_a_run_finds_nothing(
+    store: RecordStore, secrets: Path
+) -> None:
+    for folder in ALL:
+        await feed(store, folder)
+    assert await after(store, secrets, 400)
+    assert await after(store, secrets, 400) == []
+
+
+async def test_no_number_is_left_of_all_the_real_calls(
+    store: RecordStore, secrets: Path
+) -> None:
+    for folder in ALL:
+        await feed(store, folder)
+    numbers = {row.ani for row in await rows(store, sa.select(calls.c.ani))} - {None}
+    longs = {number for number in numbers if len(number) > 6}
+    assert longs
+    await after(store, secrets, 400)
+    left = json.dumps([row.record for row in await rows(store, sa.select(calls))])
+    assert not [number for number in longs if number in left]
+    assert await count(store, journal_lines) == 0
+
+
+# ---- nothing brings it back ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [90, 365, 1825])
+async def test_a_journal_read_again_brings_nothing_back(
+    store: RecordStore, secrets: Path, days: int, tmp_path: Path
+) -> None:
+    """A restored file under another name, a late note, a rebuild."""
+    folder = "two-calls-joined"
+    await feed(store, folder)
+    await after(store, secrets, days)
+    tables = (calls, journal_lines, outbox)
+    before = [await rows(store, sa.select(table)) for table in tables]
+    again = tmp_path / "again" / "journal.jsonl"
+    again.parent.mkdir()
+    text = (REPLAY / folder / "journal.jsonl").read_bytes()
+    again.write_bytes(text[text.index(b"\n") + 1 :])  # another first record: unknown
+    journal = Journal(again, await store.positions())
+    while (batch := journal.read()) is not None:
+        await store.record(batch)
+        journal.advance(batch)
+    journal.close()
+    assert [i async for i in compare(store.engine, mends=True)] == []
+    assert [await rows(store, sa.select(table)) for table in tables] == before
+
+
+async def test_a_later_call_is_recorded_all_the_same(
+    store: RecordStore, secrets: Path
+) -> None:
+    await feed(store, "released")
+    await after(store, secrets, 90)
+    await feed(store, "key-connected")
+    assert await count(store, calls) == 2
+    assert await count(store, journal_lines) > 5
+
+
+# ---- what may not go -----------------------------------------------------------------
+
+
+async def test_a_legal_hold_stops_everything(store: RecordStore, secrets: Path) -> None:
+    await feed(store, "two-calls-joined")
+    (younger,) = await rows(
+        store, sa.select(calls).where(calls.c.joined_into.is_not(None))
+    )
+    held = {
+        "call_id": younger.call_id,
+        "reason": "court",
+        "held_by": "Sari",
+        "at": datetime.now(UTC),
+    }
+    async with store.engine.begin() as connection:
+        await connection.execute(sa.insert(legal_holds).values(**held))
+    before = await rows(store, sa.select(calls))
+    assert await after(store, secrets, 4000) == []
+    assert await rows(store, sa.select(calls)) == before
+    await feed(store, "released")
+    assert {done.count for done in await after(store, secrets, 4000)} == {1}
+    assert await rows(store, sa.select(calls)) == before
+
+
+async def test_a_person_nobody_answered_for_stays_on_the_list(
+    store: RecordStore, secrets: Path
+) -> None:
+    await feed(store, "released")
+    row = await first(store)
+    await reviews.mark(
+        store.engine, row.call_id, Review.PERSON, by="Sari", note="a child, 0812",
+        at=row.started_at,
+    )  # fmt: skip
+    short = Retention(review_row_days=30, ghost_record_days=30)
+    young = Retention(
+        review_row_days=30, ghost_record_days=3000, record_days=3000, number_days=3000,
+        note_days=3000,
+    )  # fmt: skip
+    made = await after(store, secrets, 100, young)
+    assert [done.what for done in made] == ["raw lines"]
+    await reviews.acknowledge(store.engine, row.call_id, by="Sari", at=row.started_at)
+    made = await after(store, secrets, 100, young)
+    assert [done.what for done in made] == ["review rows"]
+    assert await count(store, reviews.reviews) == 0
+    assert [d.what for d in await after(store, secrets, 100, short)] == [
+        "records of ghosts"
+    ]
+
+
+async def test_notes_go_before_numbers(store: RecordStore, secrets: Path) -> None:
+    await feed(store, "released")
+    row = await first(store)
+    await reviews.mark(
+        store.engine,
+        row.call_id,
+        Review.NOBODY,
+        by="Sari",
+        note="0812",
+        at=row.started_at,
+    )
+    async with store.engine.begin() as connection:
+        await connection.execute(
+            sa.insert(witnessed_calls).values(
+                call_id=row.call_id, channel="x", trunk="carrier", number="112",
+                ani=row.ani, seen_at=row.started_at,
+            )
+        )  # fmt: skip
+    declared = Retention(note_days=100)
+    made = await after(store, secrets, 100, declared)
+    assert [done.what for done in made] == ["notes"]
+    assert (await reviews.find(store.engine, row.call_id)).note is None
+    (mark,) = await reviews.marks_of(store.engine, row.call_id)
+    assert mark["note"] is None
+    assert (await first(store)).record["ani"] == row.ani
+    made = await after(store, secrets, 365, declared)
+    assert [done.what for done in made] == ["numbers"]
+    assert [w.ani for w in await rows(store, sa.select(witnessed_calls))] == [""]
+    (note,) = await rows(store, sa.select(erased_table))
+    assert None not in (note.notes_at, note.personal_at)
+    assert (note.record_at, note.rule) == (None, "number_days = 365")
+
+
+async def test_lines_of_no_call_go_with_their_neighbours(
+    store: RecordStore, secrets: Path
+) -> None:
+    folder = REPLAY / "released"
+    await feed(store, "released")
+    async with store.engine.begin() as connection:
+        for n in range(3):
+            await connection.execute(
+                sa.insert(journal_lines).values(
+                    journal="j", offset=n, raw=line("NOISE")[:20], call_id=None
+                )
+            )
+    await feed(store, "key-connected")
+    assert folder.exists()
+    one = await rows(store, sa.select(calls).order_by(calls.c.started_at))
+    async with store.engine.begin() as connection:
+        await erasures.seal(connection, [one[0].call_id], rule="test")
+    declared = Retention(
+        raw_line_days=3000, note_days=3000, number_days=3000, record_days=3000
+    )
+    (done,) = await after(store, secrets, 1, declared)
+    assert (done.what, done.count) == ("stray lines", 3)
+    assert await after(store, secrets, 1, declared) == []
+
+
+async def test_certificates_are_listed(store: RecordStore, secrets: Path) -> None:
+    await feed(store, "released")
+    await after(store, secrets, 90)
+    await after(store, secrets, 365)
+    told = await certificates.listed(store.engine)
+    assert [details["what"] for _, details in told] == ["raw lines", "numbers"]
+    assert told[0][1]["until"].endswith("T00:00:00+00:00")
+    assert [e.actor for e, _ in told] == ["retention", "retention"]
+    (last,) = await certificates.listed(store.engine, most=1)
+    assert last[1]["what"] == "numbers"
+
+
+def test_the_hash_is_the_shells() -> None:
+    """`printf 'a\\nb\\n' | sha256sum`."""
+    told = "911169ddaaf146aff539f58c26c489af3b892dff0fe283c1c264c65ae5aa59a2"
+    assert hash_of(["b", "a", "b"]) == told
