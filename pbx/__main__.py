@@ -32,6 +32,7 @@ COMMANDS = (
     "sounds",
     "ghostfilter",
     "records",
+    "webhook",
     "token",
     "intake",
     "recorder",
