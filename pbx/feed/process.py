@@ -17,13 +17,14 @@ from typing import NoReturn
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbx import heartbeat
-from pbx.feed import app, health
+from pbx.feed import app, health, webhooks
 from pbx.feed.audio import write_down
 from pbx.feed.book import TokenBook
 from pbx.feed.limits import Buckets, Room
 from pbx.feed.routes import Services
 from pbx.feed.store import FeedStore
 from pbx.feed.table import routes
+from pbx.feed.webhooks.source import source_of
 from pbx.model.city import City, read_city
 from pbx.records.audit import AuditKeyError
 from pbx.records.wake import Waker
@@ -76,6 +77,7 @@ class Feed:
         return {
             "http": self._serve,
             "waker": self.services.waker.run,
+            "webhooks": self._deliver,
             "watch": self._watch,
             "use": self._tell_use,
             "audit": self._audit,
@@ -131,6 +133,12 @@ class Feed:
     async def _serve(self) -> NoReturn:
         port = self.city.network.feed_port
         await app.serve(app.build(routes(), self.services), self.services, port)
+
+    async def _deliver(self) -> None:
+        source, waker = source_of(self.settings), self.services.waker
+        await webhooks.run(
+            self.settings.database_url, self.status, waker, source=source
+        )
 
     async def _watch(self) -> NoReturn:
         """Once a second: does the store answer? And say how we are."""
