@@ -27,6 +27,7 @@ COMMANDS = (
     "run",
     "call",
     "calls",
+    "report",
     "status",
     "doctor",
     "sounds",

@@ -21,7 +21,7 @@ from pbx.reports.sections.hours import hours, operators
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """Whose report it is, and when it was made."""
+    """Whose report it is (empty: unknown), and when it was made."""
 
     city: str
     made_at: datetime
@@ -39,7 +39,7 @@ def document(report: Report, head: Letterhead, language: str) -> Document:
     )
     return Document(
         language=language,
-        title=lang.say("title", city=head.city),
+        title=lang.say("title", city=head.city) if head.city else "112",
         subtitle=lang.date(begin) + f" ({zone.key})"
         if begin.date() == end.date()
         else from_to,

@@ -23,7 +23,7 @@ _POINT = 25.4 / 72
 _FONT = "helvetica"
 _INK, _QUIET, _DEEP = (31, 41, 51), (102, 113, 125), (11, 90, 99)
 _LINE, _GOOD, _BAD = (217, 222, 227), (29, 122, 79), (166, 58, 36)
-_INSTEAD = str.maketrans({"≤": "<", "≥": ">", "\u202f": " "})
+_INSTEAD = str.maketrans({"≤": "<=", "≥": ">=", "\u202f": " "})
 _ENCODING = "cp1252"
 _LONGEST_TABLE_KEPT_WHOLE = 14
 """Rows; longer tables may begin at the foot of a page."""
@@ -45,6 +45,7 @@ class _Paper(FPDF):
     def __init__(self, document: Document) -> None:
         super().__init__(format="A4")
         self.core_fonts_encoding = _ENCODING
+        self.c_margin = 0.0  # text begins where boxes do
         self.document = document
         self.set_margins(_MARGIN, 16, _MARGIN)
         self.set_auto_page_break(True, margin=17)
@@ -68,7 +69,8 @@ class _Paper(FPDF):
         self._write_in(7.5, _QUIET)
         self.set_y(-12)
         self.cell(_WIDTH / 2, 4, _plain(self.document.made))
-        self.cell(_WIDTH / 2, 4, f"{self.page_no()} / {{pages}}", align="R")
+        self.set_x(-_MARGIN - 10)  # not align="R": the alias is wider than its number
+        self.cell(10, 4, f"{self.page_no()} / {{pages}}")
 
     def opening(self) -> None:
         """Title, headline and tiles."""
@@ -153,10 +155,11 @@ class _Paper(FPDF):
             self._need(12 + _row_height(size) * (len(table.rows) + 2))
         if table.title:
             self._caption(table.title)
+        widths = _widths(self, table, size)
         self._write_in(size, _INK)
         self.set_draw_color(*_LINE)
+        self.set_fill_color(255, 255, 255)  # fpdf fills cells with the last colour
         self.set_line_width(0.2)
-        widths = _widths(self, table, size)
         with self.table(
             col_widths=tuple(widths),
             width=min(_WIDTH, sum(widths)),

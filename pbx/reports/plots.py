@@ -127,7 +127,7 @@ def curve(total: Part, lang: Language) -> Drawing:
         shapes.append(Words(x, y + 12, str(seconds), 7, "middle", QUIET))
     for seconds, share, name in (
         (5, 0.95, "Ofcom"),
-        (15, 0.90, ""),
+        (15, 0.90, "NENA"),
         (20, 0.95, "NENA"),
     ):
         x, y = place(seconds, share)

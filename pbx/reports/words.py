@@ -42,6 +42,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "calls-by-part": ("Panggilan menurut golongan", "Calls by class"),
     "rating": ("Penilaian", "Rating"),
+    "rating-head": ("nilai", "rating"),
     "answers": ("jawaban", "answers"),
     "of-five": ("dari 5, {n} jawaban", "of 5, {n} answers"),
     "rating-note": (

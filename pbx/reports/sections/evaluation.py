@@ -22,7 +22,7 @@ def evaluation(report: Report, total: Part, lang: Language) -> Section:
     heads = [Column(lang.say(report.period.unit), False), Column(lang.say("calls"))]
     for category in list(Category)[:4]:
         heads += [Column(lang.say(category.value)), Column("%")]
-    heads += [Column(lang.say("unclassified")), Column(lang.say("rating"))]
+    heads += [Column(lang.say("unclassified")), Column(lang.say("rating-head"))]
     told = total.evaluation
     note = lang.say(
         "evaluation-note",
