@@ -7,19 +7,23 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
-from pbx.feed import audio, calls, events, health
+from pbx.feed import audio, calls, events, health, said
 from pbx.feed.calls import answer_json
 from pbx.feed.openapi import document, problem
-from pbx.feed.routes import Answer, Asked, Route
+from pbx.feed.routes import Answer, Asked, Handler, Route
 from pbx.feed.words import (
     RECORD,
+    Accepted,
     AudioAsked,
     CallsAsked,
+    Classification,
     EventsAsked,
     Health,
     Page,
     Recordings,
+    Survey,
 )
 from pbx.records.record_schema import record_schema
 from pbx.records.tokens import Scope
@@ -97,6 +101,21 @@ def _table() -> list[Route]:
             scopes=(Scope.AUDIO,),
         ),
         *(_play(method) for method in ("GET", "HEAD")),
+        _post(
+            "classification",
+            "classifyCall",
+            "Say what a call was. The last word counts; the record's next revision has "
+            "it, mostly within a second.",
+            said.classify,
+            Classification,
+        ),
+        _post(
+            "survey",
+            "rateCall",
+            "Say how the caller rates the service. The last word counts.",
+            said.rate,
+            Survey,
+        ),
         Route(
             "GET",
             "/v1/events",
@@ -130,6 +149,21 @@ def _table() -> list[Route]:
             },
         ),
     ]
+
+
+def _post(
+    what: str, name: str, says: str, handler: Handler, body: type[BaseModel]
+) -> Route:
+    return Route(
+        "POST",
+        f"{_CALL}/{what}",
+        name,
+        says,
+        handler,
+        {202: Answer("Written down.", Accepted), 404: _NO_CALL},
+        scopes=(Scope.ADMIN,),
+        body=body,
+    )
 
 
 def _play(method: str) -> Route:
