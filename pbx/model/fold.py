@@ -212,7 +212,9 @@ class _Story:
             released_at=released[0] if released else None,
             release_prompt=released[1].prompt if released else None,
             queued=rungs,
-            rings=Rings(self.channels, self.caller, connected_at).attempts(rungs),
+            rings=Rings(
+                self.channels, self.caller, [talk.begin for talk in talks]
+            ).attempts(rungs),
             operator=first.other.endpoint if first else None,
             hangup_cause=hung_up.cause if hung_up else None,
             hung_up_by=self._hung_up_by(),

@@ -25,12 +25,12 @@ _RANG_OUT = frozenset({0, 16, 18, 19})
 
 @dataclass(frozen=True, slots=True)
 class Rings:
-    """The phones of one call: its channels, whose caller is one of them, and when he
-    was first connected."""
+    """The phones of one call: its channels, whose caller is one of them, and each
+    moment at which he began to talk with somebody."""
 
     channels: Sequence[Channel]
     caller: Channel
-    connected_at: datetime | None
+    talked_at: Sequence[datetime]
 
     def attempts(self, rungs: Sequence[Rung]) -> tuple[RingAttempt, ...]:
         """Every operator's phone that rang, in the order of ringing."""
@@ -42,18 +42,22 @@ class Rings:
 
     def _attempt(self, channel: Channel, rungs: Sequence[Rung]) -> RingAttempt:
         end = channel.answered_at or channel.ended_at
-        if self.connected_at is not None and channel.first_at > self.connected_at:
-            rungs = ()  # rung by a transfer, not by a queue
         return RingAttempt(
             operator=channel.endpoint,
-            queue=next(
-                (r.queue for r in reversed(rungs) if r.at <= channel.first_at), None
-            ),
+            queue=self._queue(channel, rungs),
             at=channel.first_at,
             ring_seconds=seconds_between(channel.first_at, end),
             outcome=self._outcome(channel),
             cause=channel.hung_up.cause if channel.hung_up else None,
         )
+
+    def _queue(self, channel: Channel, rungs: Sequence[Rung]) -> str | None:
+        """The queue that had him then; None after a talk: rung by a transfer."""
+        rang_at = channel.first_at
+        rung = next((rung for rung in reversed(rungs) if rung.at <= rang_at), None)
+        if rung is None or any(rung.at < at < rang_at for at in self.talked_at):
+            return None
+        return rung.queue
 
     def _outcome(self, channel: Channel) -> RingOutcome:
         if channel.answered_at:
