@@ -1,0 +1,1 @@
+"""Journals of whole months, made from recorded shapes of real calls."""
