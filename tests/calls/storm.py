@@ -167,6 +167,8 @@ class Reckoning:
     """Records of nobody who called."""
     gaps: list[str]
     """Calls whose revisions in the outbox are not 1, 2, 3, … up to the record's."""
+    newest: dict[str, int]
+    """Call → its newest revision, of whatever the store holds."""
     incomplete: int
     dispositions: Counter[str]
     revisions: int
@@ -194,18 +196,13 @@ async def reckon(url: str, callers: list[Caller]) -> Reckoning:
 
 async def _count(engine: AsyncEngine, callers: list[Caller]) -> Reckoning:
     async with engine.connect() as connection:
-        rows = (
-            await connection.execute(
-                sa.select(calls).where(
-                    calls.c.direction == "incoming", calls.c.joined_into.is_(None)
-                )
-            )
-        ).all()
+        every = (await connection.execute(sa.select(calls))).all()
         told = (
             await connection.execute(
                 sa.select(outbox.c.call_id, outbox.c.revision).order_by(outbox.c.cursor)
             )
         ).all()
+    rows = [r for r in every if r.direction == "incoming" and r.joined_into is None]
     numbers = {caller.number for caller in callers}
     closed = Counter(row.ani for row in rows if row.state == "closed")
     all_of = Counter(row.ani for row in rows)
@@ -221,6 +218,7 @@ async def _count(engine: AsyncEngine, callers: list[Caller]) -> Reckoning:
             for row in rows
             if order.get(row.call_id) != list(range(1, row.revision + 1))
         ),
+        newest={row.call_id: row.revision for row in every},
         incomplete=sum(row.incomplete for row in rows),
         dispositions=Counter(row.disposition for row in rows),
         revisions=len(told),
