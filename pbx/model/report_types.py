@@ -1,8 +1,8 @@
 """Kinds of report, by one key whatever an operator's screen calls them.
 
 The field is free text: an operator may write a name or a number into it. So a report
-prints the kinds named here; other words only if several reports share them, and never
-with digits in a row (`key_of`).
+prints the kinds named here; other words only if they look like a kind (`key_of`) and
+several reports share them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 NONE = "not-named"
 OTHER = "other"
-LONGEST_KEY = 60
+LONGEST_WORD = 40
 
 _GAP = re.compile(r"[\s_/-]+")
-_DIGITS = re.compile(r"\d[\d .-]{2,}")
-_UNPRINTABLE = re.compile(r"[^\w\s.,()&+'-]")
+_NO_KIND = re.compile(r"[\d_]|[^\w\s.,()&'-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,9 @@ TYPES: Mapping[str, ReportType] = {
     ),
     "rescue": ReportType("rescues", "penyelamatan", ("evakuasi", "evacuation")),
     OTHER: ReportType("other", "lainnya", ("lain lain", "lain")),
-    NONE: ReportType("kind not named", "jenis tidak dicatat"),
+    NONE: ReportType(
+        "kind not named", "jenis tidak dicatat", ("erased", "hidden")
+    ),
 }  # fmt: skip
 
 
@@ -96,16 +97,17 @@ _KEYS: Mapping[str, str] = {
 def key_of(text: str | None) -> str:
     """What is counted as one kind: our key if we know it, else the words, tidied.
 
-    Small letters, single spaces, at most `LONGEST_KEY` characters, without runs of
-    three digits or more: those might be a telephone number.
+    Small letters and single spaces. What is longer than `LONGEST_WORD`, or has a figure
+    or a sign in it, is no kind of report but a note, and counts as `other`.
     """
     plain = _plain(text or "")
     if not plain:
         return NONE
     if plain in _KEYS or (plain := plain.removesuffix("s")) in _KEYS:
         return _KEYS[plain]
-    tidy = _UNPRINTABLE.sub(" ", _DIGITS.sub("… ", _plain(text or "")))
-    return _GAP.sub(" ", tidy).strip(" .,")[:LONGEST_KEY].strip() or OTHER
+    said = _plain(text or "")
+    is_note = len(said) > LONGEST_WORD or _NO_KIND.search(said) is not None
+    return OTHER if is_note else said
 
 
 def is_known(key: str) -> bool:

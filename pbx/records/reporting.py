@@ -31,7 +31,7 @@ _FIELDS: tuple[tuple[str | int, ...], ...] = (
     ("ended_at",),
     ("verdict", "verdict"),
     ("verdict", "reason"),
-    ("keys", 0, "digit"),
+    ("keys", 0, "at_ms"),
     ("queued", 0, "queue"),
     ("rescued",),
     ("degraded",),

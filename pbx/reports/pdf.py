@@ -10,10 +10,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from fpdf import FPDF, FontFace
-from fpdf.enums import TableBordersLayout
+from fpdf import FPDF
 
-from pbx.reports.document import Document, Note, Row, Section, Table, Tile
+from pbx.reports.document import Document, Note, Section, Table, Tile
 from pbx.reports.drawing import Box, Drawing, Stroke, Words
 
 _MARGIN = 14.0
@@ -25,6 +24,8 @@ _INK, _QUIET, _DEEP = (31, 41, 51), (102, 113, 125), (11, 90, 99)
 _LINE, _GOOD, _BAD = (217, 222, 227), (29, 122, 79), (166, 58, 36)
 _INSTEAD = str.maketrans({"≤": "<=", "≥": ">=", "\u202f": " "})
 _ENCODING = "cp1252"
+_GAP = 2.4
+"""Between two columns, millimetres."""
 _LONGEST_TABLE_KEPT_WHOLE = 14
 """Rows; longer tables may begin at the foot of a page."""
 
@@ -156,24 +157,64 @@ class _Paper(FPDF):
         if table.title:
             self._caption(table.title)
         widths = _widths(self, table, size)
-        self._write_in(size, _INK)
-        self.set_draw_color(*_LINE)
-        self.set_fill_color(255, 255, 255)  # fpdf fills cells with the last colour
-        self.set_line_width(0.2)
-        with self.table(
-            col_widths=tuple(widths),
-            width=min(_WIDTH, sum(widths)),
-            align="LEFT",
-            text_align=tuple("R" if c.is_number else "L" for c in table.columns),
-            borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-            headings_style=FontFace(emphasis="", color=_QUIET),
-            line_height=_row_height(size),
-            padding=(0.35, 0.8),
-        ) as drawn:
-            drawn.row([_plain(column.head) for column in table.columns])
-            for row in table.rows:
-                drawn.row([_plain(cell) for cell in row.cells], style=_style(row))
+        self._heads(table, widths, size)
+        for row in table.rows:
+            bold = "B" if row.is_total else ""
+            colour = {None: _INK, True: _GOOD, False: _BAD}[row.is_good]
+            self._write_in(size, colour, bold)
+            cells = self._broken(row.cells, widths)
+            if self.will_page_break(_row_height(size) * max(map(len, cells))):
+                self.add_page()
+                self._heads(table, widths, size)
+                self._write_in(size, colour, bold)
+            self._row(table, cells, widths, size)
         self.ln(1)
+
+    def _heads(self, table: Table, widths: Sequence[float], size: float) -> None:
+        self._write_in(size, _QUIET)
+        heads = self._broken([column.head for column in table.columns], widths)
+        self._row(table, heads, widths, size)
+
+    def _broken(self, cells: Sequence[str], widths: Sequence[float]) -> list[list[str]]:
+        """Each cell's lines, broken between words where it is too long."""
+        return [
+            self._lines_of(_plain(cell), width - _GAP)
+            for cell, width in zip(cells, widths, strict=True)
+        ]
+
+    def _lines_of(self, text: str, room: float) -> list[str]:
+        if self.get_string_width(text) <= room:
+            return [text]
+        found = [""]
+        for word in text.split(" "):
+            longer = f"{found[-1]} {word}".strip()
+            if found[-1] and self.get_string_width(longer) > room:
+                found.append(word)
+            else:
+                found[-1] = longer
+        return found
+
+    def _row(
+        self,
+        table: Table,
+        cells: Sequence[Sequence[str]],
+        widths: Sequence[float],
+        size: float,
+    ) -> None:
+        """One row and the line below it."""
+        top, x, tall = self.get_y(), _MARGIN, _row_height(size)
+        most = max(map(len, cells))
+        for column, parts, width in zip(table.columns, cells, widths, strict=True):
+            for i, part in enumerate(parts):
+                place = top + tall * (i + most - len(parts)) + tall * 0.68
+                room = width - _GAP - self.get_string_width(part)
+                self.text(x + (room if column.is_number else 0), place, part)
+            x += width
+        bottom = top + tall * most
+        self.set_draw_color(*_LINE)
+        self.set_line_width(0.2)
+        self.line(_MARGIN, bottom, x - _GAP, bottom)
+        self.set_xy(_MARGIN, bottom)
 
     def _caption(self, text: str) -> None:
         self.ln(2)
@@ -200,7 +241,8 @@ class _Paper(FPDF):
     def _stroke(self, stroke: Stroke, left: float, top: float, scale: float) -> None:
         self.set_draw_color(stroke.colour)
         self.set_line_width(stroke.width * scale)
-        self.set_dash_pattern(dash=1, gap=1) if stroke.is_dashed else None
+        if stroke.is_dashed:
+            self.set_dash_pattern(dash=1, gap=1)
         points = [(left + x * scale, top + y * scale) for x, y in stroke.points]
         if points:
             self.polyline(points)
@@ -223,15 +265,7 @@ class _Paper(FPDF):
 
 def _row_height(size: float) -> float:
     """Of one line of that many points, millimetres."""
-    return size * 0.53
-
-
-def _style(row: Row) -> FontFace | None:
-    if row.is_total:
-        return FontFace(emphasis="B")
-    if row.is_good is None:
-        return None
-    return FontFace(color=_GOOD if row.is_good else _BAD)
+    return size * 0.6
 
 
 def _widths(paper: FPDF, table: Table, size: float) -> list[float]:
@@ -251,7 +285,7 @@ def _widths(paper: FPDF, table: Table, size: float) -> list[float]:
         )
         for column in table.columns
     ]
-    wanted = [max(a, b) + 2.4 for a, b in zip(widest, heads, strict=True)]
+    wanted = [max(a, b) + _GAP for a, b in zip(widest, heads, strict=True)]
     room = _WIDTH
     if sum(wanted) <= room:
         spread = min(1.6, room / sum(wanted))

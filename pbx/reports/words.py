@@ -15,9 +15,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No calls are recorded in this period.",
     ),
     "calls": ("panggilan", "calls"),
-    "of-calls": ("dari {n} panggilan", "of {n} calls"),
-    "kept": ("terpenuhi", "kept"),
-    "missed": ("tidak terpenuhi", "not kept"),
     "total": ("Jumlah", "Total"),
     "share": ("%", "%"),
     "yes": ("ya", "yes"),
@@ -91,7 +88,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "people": ("tanpa ghost", "without ghosts"),
     "in-queue": ("hanya antrean", "queue alone"),
     "worst": ("terburuk {share} sejak {at}", "worst {share} from {at}"),
-    "windows": ("{kept} dari {all}", "{kept} of {all}"),
     "clock-note": (
         "Waktu dihitung sejak panggilan tiba (INVITE) sampai suara operator: salam dan "
         "filter ikut dihitung, sebab penelepon menunggu. Yang dihitung: yang "
