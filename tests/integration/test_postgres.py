@@ -155,12 +155,14 @@ async def feed_replay(store: RecordStore, *folders: str) -> None:
 async def test_real_calls(
     store: RecordStore, folder: str, at_a_time: int, tmp_path: Path
 ) -> None:
-    """However the lines come in, the record is the same."""
-    journal = Journal(REPLAY / folder / "journal.jsonl", {})
-    while (batch := journal.read(at_a_time)) is not None:
-        await store.record(batch)
-        journal.advance(batch)
-    journal.close()
+    """However the lines come in, the record is the same; notes first, or last."""
+    files = sorted((REPLAY / folder).glob("*.jsonl"), reverse=at_a_time == 1)
+    for file in files:
+        journal = Journal(file, {})
+        while (batch := journal.read(at_a_time)) is not None:
+            await store.record(batch)
+            journal.advance(batch)
+        journal.close()
     expected = json.loads((REPLAY / folder / "expected.json").read_text())
     records = await last_calls(store.engine, ALL)
     kept = [

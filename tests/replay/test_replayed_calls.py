@@ -20,8 +20,9 @@ HERE = Path(__file__).parent
     "folder", sorted(path.parent.name for path in HERE.glob("*/journal.jsonl"))
 )
 def test_a_real_call(folder: str) -> None:
-    text = (HERE / folder / "journal.jsonl").read_bytes()
-    lines = cut(text, 0, is_end=True)
+    files = sorted((HERE / folder).glob("*.jsonl"))
+    texts = [path.read_bytes() for path in files]
+    lines = [raw for text in texts for raw in cut(text, 0, is_end=True)]
     events = [read_event(raw.raw) for raw in lines]
     records = [as_record(fold(some)) for some in group(events)]
     assert records == json.loads((HERE / folder / "expected.json").read_text())
