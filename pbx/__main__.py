@@ -33,6 +33,8 @@ COMMANDS = (
     "sounds",
     "ghostfilter",
     "records",
+    "privacy",
+    "audit",
     "webhook",
     "token",
     "intake",
