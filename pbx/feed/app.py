@@ -26,6 +26,8 @@ MOST_BODY_BYTES = 16 * 1024
 IDLE_SECONDS = 30.0
 """A connection that asks nothing in this time, or does not come to its end with
 asking, is closed."""
+LINGER_SECONDS = 1.0
+"""What is still sent after an answer that did not wait for it is read this long."""
 END_SECONDS = 2.0
 HEADERS = {
     "Cache-Control": "no-store",
@@ -59,8 +61,7 @@ def _bound(
 
 
 async def _dress(_: web.Request, response: web.StreamResponse) -> None:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    response.headers.update(HEADERS)
 
 
 async def serve(
@@ -92,9 +93,9 @@ def _guarded(handler: _Answers, services: Services) -> _Answers:
             return problem.answer()
         except web.HTTPException as error:
             return problems.of_http(error).answer()
-        except ConnectionError:
-            raise  # the reader has gone
         except Exception as error:  # noqa: BLE001 — one request, never the rest
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionError("the reader has gone") from error
             if is_ours(error):
                 services.count("failures")
                 _log_failure(request, error)
@@ -138,6 +139,7 @@ class _Runner(web.AppRunner):
             access_log=None,
             shutdown_timeout=END_SECONDS,
             keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
         )
         self._services = services
 

@@ -62,6 +62,11 @@ class FeedHouse:
     store: RecordStore
     feed: Feed
     session: aiohttp.ClientSession
+    stop: asyncio.Event
+
+    def end(self) -> None:
+        """As SIGTERM does."""
+        self.stop.set()
 
     @property
     def url(self) -> str:
@@ -117,10 +122,10 @@ class FeedHouse:
 
 @asynccontextmanager
 async def open_feed(
-    place: Path, url: str, monkeypatch: Any, *, city: str | None = None
+    place: Path, url: str, monkeypatch: Any, *, more: str = ""
 ) -> AsyncIterator[FeedHouse]:
-    """The feed, serving; its store is `url`."""
-    text = city or (PROJECT / "asterisk-config" / "city.toml").read_text()
+    """The feed, serving; its store is `url`, `more` goes into the city's file."""
+    text = (PROJECT / "asterisk-config" / "city.toml").read_text() + more
     city_file = place / "city.toml"
     city_file.write_text(on_free_ports(text))
     monkeypatch.setenv("GERBANG_DATABASE_URL", re.sub(r"\+\w+", "", url, count=1))
@@ -130,7 +135,7 @@ async def open_feed(
     running = asyncio.create_task(feed.run(stop))
     try:
         async with aiohttp.ClientSession() as session:
-            house = FeedHouse(settings, store, feed, session)
+            house = FeedHouse(settings, store, feed, session, stop)
             await _until_it_answers(house)
             yield house
     finally:
