@@ -170,7 +170,7 @@ def test_since(full: Path) -> None:
     assert len(say("--json", "--since", "2026-11-22T04:15:05").splitlines()) == 6
     assert CliRunner().invoke(app, ["--since", "25:99"]).exit_code == 2
     assert CliRunner().invoke(app, ["--since", "soon"]).exit_code == 2
-    assert len(say("--json", "--since", "99999999999d").splitlines()) == 17
+    assert len(say("--json", "--since", "99999999999d").splitlines()) == 18
     none = CliRunner().invoke(app, ["--since", "2099-01-01"])
     assert none.exit_code == 0
     assert "No such call is recorded yet" in none.stderr
