@@ -258,12 +258,12 @@ def test_the_pdf_says_what_the_page_says(language: str) -> None:
     assert "101" in shown
 
 
-def test_a_year_of_days_breaks_over_pages_and_repeats_its_head() -> None:
-    told = report("2025-01-01..2025-12-31")
+def test_a_quarter_of_days_breaks_over_pages_and_repeats_its_head() -> None:
+    told = report("2025-01-01..2025-03-31")
     told.add(talked(1, Category.VALID))
     paper = pdf(document(told, HEAD, "en"))
-    assert paper.count(b"/Type /Page\n") > 10
-    assert written_in(paper).count("put through") > 3
+    assert paper.count(b"/Type /Page\n") > 5
+    assert written_in(paper).count("put through") > 1
 
 
 def test_letters_the_font_lacks_lose_their_accents() -> None:
