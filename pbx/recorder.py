@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pbx.records.base import now
 from pbx.records.database import explain
 from pbx.records.journal import MAX_BATCH_LINES, NOTES, Batch, Journal
+from pbx.records.proofs import Proofs
 from pbx.records.reconcile import reconcile
 from pbx.records.store import Recorded, RecordStore, StalePositionError, is_poison
 from pbx.status import Status
@@ -51,7 +52,9 @@ class Recorder:
         database_url: str,
         status: Status,
         notes_path: Path | None = None,
+        proofs: Proofs | None = None,
     ) -> None:
+        self.proofs = proofs
         self.journal_path = journal_path
         self.database_url = database_url
         self.status = status
@@ -93,6 +96,8 @@ class Recorder:
             retry = FIRST_RETRY_SECONDS
             if not is_busy:
                 await self._rest(POLL_SECONDS)
+        if self.proofs is not None:
+            await self.proofs.close()
         await self._let_go()
         self.status.write()
 
@@ -228,6 +233,9 @@ class Recorder:
             self.status.clear_alarm("journal-gap")
         if time.monotonic() > self._unreadable_until:
             self.status.clear_alarm("journal-unreadable-line")
+        if self.proofs is not None:
+            async with asyncio.timeout(STORE_DEADLINE_SECONDS):
+                await self.proofs.look(store.engine)
 
     def _watch_disk(self) -> None:
         """Asterisk itself loses lines in silence; so we look where it writes."""

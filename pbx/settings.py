@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The checkout: city, templates and sounds are read from here by default."""
@@ -122,3 +125,18 @@ def active_city_file(settings: Settings) -> Path:
     """
     rendered = settings.asterisk_home / "current" / "city.toml"
     return rendered if rendered.is_file() else settings.city_file
+
+
+def zone_of(settings: Settings) -> Callable[[], ZoneInfo]:
+    """The city's timezone, asked anew each time: the city file may change. UTC where
+    none can be read, for nothing that asks may fail over it."""
+
+    def zone() -> ZoneInfo:
+        for path in (active_city_file(settings), settings.city_file):
+            try:
+                return ZoneInfo(tomllib.loads(path.read_text())["city"]["timezone"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return ZoneInfo("UTC")
+
+    return zone

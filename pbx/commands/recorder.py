@@ -27,18 +27,28 @@ def register(app: typer.Typer) -> None:
 
         from pbx import heartbeat, log
         from pbx.recorder import Recorder
-        from pbx.settings import Settings
+        from pbx.records.proofs import Proofs
+        from pbx.records.sweep import Places
+        from pbx.settings import Settings, zone_of
         from pbx.status import Status
 
         log.configure("recorder")
         settings = Settings()
 
         async def record() -> None:
+            status = Status(settings.run, "recorder")
+            places = Places(
+                settings.journal.parent,
+                settings.notes.parent,
+                settings.asterisk_home / "log",
+            )
+            proofs = Proofs(settings.database_url, zone_of(settings), places, status)
             worker = Recorder(
                 settings.journal,
                 settings.database_url,
-                Status(settings.run, "recorder"),
+                status,
                 settings.notes,
+                proofs,
             )
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):

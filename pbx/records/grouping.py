@@ -80,7 +80,8 @@ class Groups:
 
     def __init__(self, most_lines: int = MOST_LINES) -> None:
         self._most_lines = most_lines
-        self._held = 0
+        self.held = 0
+        """Lines held now."""
         self._read = 0
         self._of: dict[str, Group] = {}
         self._silent: OrderedDict[int, Group] = OrderedDict()
@@ -107,7 +108,7 @@ class Groups:
         group.members.update(members)
         group.heads.add(members[0])
         group.lines.append((self._read, line))
-        self._held += 1
+        self.held += 1
         self._silent.move_to_end(id(group))
 
     def _merge(self, other: Group, into: Group) -> None:
@@ -119,7 +120,7 @@ class Groups:
 
     def overflow(self) -> Iterator[Group]:
         """Those silent longest, until few enough lines are held."""
-        while self._held > self._most_lines:
+        while self.held > self._most_lines:
             yield self._take()
 
     def rest(self) -> Iterator[Group]:
@@ -129,7 +130,7 @@ class Groups:
 
     def _take(self) -> Group:
         _, group = self._silent.popitem(last=False)
-        self._held -= len(group.lines)
+        self.held -= len(group.lines)
         for member in group.members:
             del self._of[member]
         return group

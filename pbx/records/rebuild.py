@@ -67,6 +67,7 @@ async def differences(
     store: RecordStore, connection: AsyncConnection, ids: Collection[str]
 ) -> AsyncIterator[Difference]:
     """Which of these calls' records, or of those joined to them, are not as told."""
+    ids = set(ids) - await sealed_of(connection, ids)
     told = await _as_told(store, connection, ids)
     rows = await connection.execute(sa.select(calls).where(calls.c.call_id.in_(told)))
     known = {row.call_id: row for row in rows}

@@ -12,7 +12,7 @@ import typer
 
 from pbx.commands import LOOK
 
-COMMANDS = ("rebuild", "synthesize", "export", "schema")
+COMMANDS = ("rebuild", "ledger", "sweep", "synthesize", "export", "schema")
 """Each is a module of this package; the order is the help's."""
 
 HELP = """The record store: compute it anew, compare it, take from it.
