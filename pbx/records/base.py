@@ -43,16 +43,16 @@ async def announce(connection: AsyncConnection, call_id: str, revision: int) -> 
     So on PostgreSQL writers of the outbox stand in line until they have committed.
     SQLite has one writer at a time anyway.
     """
-    is_postgres = connection.dialect.name == "postgresql"
-    if is_postgres:
-        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(OUTBOX_LOCK)))
-    cursor = await connection.scalar(
-        sa.insert(outbox)
-        .values(call_id=call_id, revision=revision, written_at=now())
-        .returning(outbox.c.cursor)
+    entry = sa.insert(outbox).values(
+        call_id=call_id, revision=revision, written_at=now()
     )
-    if is_postgres:
-        await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, str(cursor))))
+    if connection.dialect.name != "postgresql":
+        await connection.execute(entry)
+        return
+    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(OUTBOX_LOCK)))
+    written = entry.returning(outbox.c.cursor).cte("written")
+    told = sa.func.pg_notify(CHANNEL, sa.cast(written.c.cursor, sa.Text))
+    await connection.execute(sa.select(told))
 
 
 class Store:
