@@ -259,7 +259,7 @@ def test_the_pdf_says_what_the_page_says(language: str) -> None:
 
 
 def test_a_quarter_of_days_breaks_over_pages_and_repeats_its_head() -> None:
-    told = report("2025-01-01..2025-03-31")
+    told = report("2025-09-01..2025-11-30")
     told.add(talked(1, Category.VALID))
     paper = pdf(document(told, HEAD, "en"))
     assert paper.count(b"/Type /Page\n") > 5
