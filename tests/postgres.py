@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,9 +113,9 @@ def _free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    """The server itself, for tests that stop it."""
+@contextmanager
+def own_server() -> Iterator[Postgres]:
+    """A server while the block lasts."""
     home = Path(tempfile.mkdtemp(prefix="gerbang-postgres-"))
     server = Postgres(_binaries(), home, _free_port())
     try:
@@ -125,6 +125,13 @@ def postgres_server() -> Iterator[Postgres]:
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """The server itself, for tests that stop it."""
+    with own_server() as server:
+        yield server
 
 
 @pytest.fixture

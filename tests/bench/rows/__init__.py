@@ -6,7 +6,10 @@ import importlib
 
 from tests.bench.row import Row
 
-ROWS = ("calls_cpu", "fastagi", "ringing", "record", "ghostfilter")
+ROWS = (
+    *("calls_cpu", "fastagi", "ringing", "record", "ghostfilter"),
+    *("fold", "stores", "feed"),
+)
 """Modules of this package; the order is the report's."""
 
 
