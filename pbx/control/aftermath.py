@@ -37,7 +37,6 @@ MOST_WAITING = 10_000
 """Notes that wait for a disk that takes none; then the oldest are given up."""
 PATIENCE = timedelta(hours=1)
 """Who pauses for longer after a call is not wrapping it up any more."""
-ALARM = "notes-unwritable"
 
 
 class Teller(Protocol):
@@ -164,14 +163,14 @@ class Aftermath:
                 await self._write()
             except OSError as error:
                 self.status.raise_alarm(
-                    ALARM,
+                    "notes-unwritable",
                     f"Notes of holds and wrap-up cannot be written ({error}). Calls go "
                     "on; the notes wait in memory. Make room on the disk of "
                     "$GERBANG_STATE/notes, or give that folder back to its user.",
                 )
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self.status.clear_alarm(ALARM)
+            self.status.clear_alarm("notes-unwritable")
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _write(self) -> None:
