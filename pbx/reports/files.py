@@ -13,7 +13,6 @@ from pbx.model.report import Report
 from pbx.reports import tables
 from pbx.reports.contents import Letterhead, document
 from pbx.reports.html import page
-from pbx.reports.pdf import pdf
 from pbx.reports.plain import plain
 from pbx.reports.text import lines
 
@@ -30,6 +29,12 @@ def _json(report: Report, head: Letterhead, _language: str) -> bytes:
     return told.encode() + b"\n"
 
 
+def _pdf(report: Report, head: Letterhead, language: str) -> bytes:
+    from pbx.reports.pdf import pdf  # loads fonts' and pictures' libraries
+
+    return pdf(document(report, head, language))
+
+
 def _csv(table: Callable[[Report], str]) -> _Make:
     return lambda report, _head, _language: table(report).encode()
 
@@ -37,7 +42,7 @@ def _csv(table: Callable[[Report], str]) -> _Make:
 _MAKERS: Mapping[str, _Make] = {
     "report.txt": lambda *given: "".join(f"{line}\n" for line in text(*given)).encode(),
     "report.html": lambda *given: page(document(*given)).encode(),
-    "report.pdf": lambda *given: pdf(document(*given)),
+    "report.pdf": _pdf,
     "report.json": _json,
     "parts.csv": _csv(tables.parts),
     "slots.csv": _csv(tables.slots),
