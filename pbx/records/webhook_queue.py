@@ -154,17 +154,18 @@ class DeliveryQueue:
             )
 
     async def prune(self) -> None:
-        """Forget what was delivered a week ago, and dead letters of last season."""
+        """Forget what was delivered a week ago, dead letters of last season, and calls
+        of which there is no record any more."""
+        is_kept = sa.exists().where(calls.c.call_id == _d.call_id)
         async with self.writer.begin() as connection:
-            for state, days in (
-                (Delivery.DELIVERED, DELIVERED_KEPT_DAYS),
-                (Delivery.DEAD, DEAD_KEPT_DAYS),
+            for is_over in (
+                _is_older(Delivery.DELIVERED, DELIVERED_KEPT_DAYS),
+                _is_older(Delivery.DEAD, DEAD_KEPT_DAYS),
+                ~is_kept,
             ):
                 await connection.execute(
                     sa.delete(webhook_deliveries).where(
-                        _d.webhook == self.hook.id,
-                        _d.state == state.value,
-                        _d.due_at < now() - timedelta(days=days),
+                        _d.webhook == self.hook.id, is_over
                     )
                 )
 
@@ -223,3 +224,7 @@ class DeliveryQueue:
             ),
             rows,
         )
+
+
+def _is_older(state: Delivery, days: int) -> sa.ColumnElement[bool]:
+    return sa.and_(_d.state == state.value, _d.due_at < now() - timedelta(days=days))

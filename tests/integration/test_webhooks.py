@@ -24,9 +24,11 @@ from pbx.records import webhooks
 from pbx.records.base import now
 from pbx.records.store import RecordStore
 from pbx.records.wake import Waker
+from pbx.records.webhook_queue import DeliveryQueue
 from pbx.records.webhook_tables import webhook_deliveries
 from pbx.records.webhooks import Delivery, EventType, Subscription
 from pbx.status import Status
+from tests.fakes.feed_house import open_feed
 from tests.fakes.stored_calls import ANI, a_call, put
 from tests.fakes.webhook_receiver import Receiver, receiving
 from tests.postgres import Postgres
@@ -530,6 +532,50 @@ async def test_a_fault_of_ours_stops_nobody_else(
         await put(store, a_call(1))
         await receiver.until(lambda r: len(r.events) == 1)
         await until(lambda: f"webhook {broken.id}" in caplog.text)
+
+
+async def test_what_is_over_is_forgotten(
+    store: RecordStore, receiver: Receiver, url: str, tmp_path: Path
+) -> None:
+    hook = await subscribe(store, receiver)
+    old, new = now() - timedelta(days=30), now()
+    for number, state, at in (
+        (1, Delivery.DELIVERED, old),
+        (2, Delivery.DELIVERED, new),
+        (3, Delivery.DEAD, old),
+        (4, Delivery.DEAD, old - timedelta(days=90)),
+        (5, Delivery.PENDING, old),  # of no record
+    ):
+        if number != 5:
+            await put(store, a_call(number))
+        row = {
+            "webhook": hook.id, "call_id": a_call(number).call_id, "revision": 1,
+            "cursor": number, "state": state.value, "attempts": 1, "queued_at": at,
+            "due_at": at,
+        }  # fmt: skip
+        async with store.engine.begin() as connection:
+            await connection.execute(sa.insert(webhook_deliveries).values(**row))
+    queue = DeliveryQueue(store.engine, store.engine, hook)
+    await queue.prune()
+    kept = {a_call(number).call_id for number in (2, 3)}
+    assert (await rows(store)).keys() == kept
+    assert await queue.due(10) == []
+
+
+async def test_the_feed_itself_delivers(
+    receiver: Receiver, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`gerbang feed`, whole."""
+    async with open_feed(tmp_path, url, monkeypatch) as house:
+        await subscribe(house.store, receiver)
+        await house.put("k-1.1")
+        await receiver.until(lambda r: len(r.events) == 1)
+        status = house.feed.status.figures["webhooks"]
+        await until(lambda: status["delivered"] == 1)
+    assert receiver.events[0]["subject"] == "k-1.1"
+    assert receiver.events[0]["source"] == SOURCE
+    told = json.loads((house.settings.run / "feed.status.json").read_text())
+    assert told["figures"]["webhooks"] == {"delivered": 1, "failed": 0}
 
 
 async def test_what_is_unknown(store: RecordStore) -> None:

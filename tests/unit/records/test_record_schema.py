@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from pbx.__main__ import build
+from pbx.model.masking import erased, masked
 from pbx.records.record_schema import VERSION, incompatible, record_schema
 from pbx.settings import PROJECT
 
@@ -42,6 +43,15 @@ def test_real_records_are_as_the_schema_says(folder: str) -> None:
     for each in found:
         VALIDATOR.validate(stored(each))
         assert set(stored(each)) == set(VALIDATOR.schema["properties"])
+
+
+@pytest.mark.parametrize("change", [masked, erased])
+def test_hidden_and_erased_records_are_as_the_schema_says(
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    for path in REPLAY.glob("*/expected.json"):
+        for each in json.loads(path.read_text()):
+            VALIDATOR.validate(change(stored(each)))
 
 
 def test_the_schema_is_one() -> None:
