@@ -374,7 +374,7 @@ def _leg(channel: Channel) -> Leg:
 
 
 def _recordings(facts: _Told) -> tuple[Recording, ...]:
-    """Files begun; one that nobody ever talked into is not made (MixMonitor, b)."""
+    """Files begun; one that nobody ever talked into is empty, so it is not told."""
     return tuple(Recording(f.name, at) for at, f in facts if type(f) is RecordingBegan)
 
 
