@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from pbx.feed import problems
-from pbx.feed.book import Grant
 from pbx.feed.cursors import (
     HIGHEST,
     CursorError,
@@ -25,8 +22,8 @@ from pbx.feed.cursors import (
 from pbx.feed.limits import TooManyError
 from pbx.feed.problems import Problem
 from pbx.feed.routes import Asked
+from pbx.feed.shown import as_json
 from pbx.feed.words import CallsAsked, Moment
-from pbx.model.masking import masked
 from pbx.records import feed
 from pbx.records.feed import Entry, Listed, WantedCalls
 from pbx.records.queries import newest_cursor
@@ -39,22 +36,16 @@ _LONGEST_PUBLIC_NUMBER = 5
 """Digits of a number that is nobody's own: 112, 119, an operator's phone."""
 
 
-def shown(record: Mapping[str, Any], grant: Grant) -> Mapping[str, Any]:
-    """The record as this reader may see it."""
-    return record if grant.sees_personal else masked(record)
-
-
-def item(entry: Entry, grant: Grant) -> dict[str, Any]:
-    """One change, as the feed and live events tell it."""
-    record = entry.record
-    return {
-        "cursor": feed_cursor(entry.cursor),
-        "call_id": entry.call_id,
-        # The record may be newer than the entry by a moment; then it says so itself.
-        "revision": entry.revision if record is None else record["revision"],
-        "written_at": _text(entry.written_at),
-        "record": None if record is None else shown(record, grant),
-    }
+def item(entry: Entry, asked: Asked) -> str:
+    """One change as JSON, as the feed and live events tell it."""
+    return asked.services.shower.item(
+        asked.grant,
+        feed_cursor(entry.cursor),
+        entry.call_id,
+        entry.revision,
+        entry.written_at,
+        entry.text,
+    )
 
 
 async def calls(asked: Asked) -> web.StreamResponse:
@@ -71,10 +62,18 @@ async def calls(asked: Asked) -> web.StreamResponse:
                 entries = await _wait(asked, query, after)
     except TooManyError:
         raise problems.too_many(5, "too many wait at the same time") from None
-    more = len(entries) > query.limit
-    items = [item(entry, asked.grant) for entry in entries[: query.limit]]
-    following = items[-1]["cursor"] if items else feed_cursor(after)
-    return answer_json({"items": items, "next": following, "more": more})
+    told = entries[: query.limit]
+    return _page(
+        [item(entry, asked) for entry in told],
+        feed_cursor(told[-1].cursor if told else after),
+        more=len(entries) > query.limit,
+    )
+
+
+def _page(items: list[str], following: str | None, *, more: bool) -> web.Response:
+    """`words.Page`, from items that are JSON already."""
+    rest = as_json({"next": following, "more": more})
+    return _json(f'{{"items":[{",".join(items)}],{rest[1:]}')
 
 
 async def _wait(asked: Asked, query: CallsAsked, after: int) -> list[Entry]:
@@ -117,20 +116,27 @@ async def _list(asked: Asked, query: CallsAsked, since: Moment) -> web.StreamRes
     wanted = _wanted(asked, query, since)
     engine = await asked.services.store.reader()
     found = await feed.listed_calls(engine, wanted, most=query.limit + 1)
-    more = len(found) > query.limit
-    items = [_listed_item(call, asked.grant) for call in found[: query.limit]]
-    following = items[-1]["cursor"] if items else query.after
-    return answer_json({"items": items, "next": following, "more": more})
+    told = found[: query.limit]
+    return _page(
+        [_listed_item(call, asked) for call in told],
+        list_cursor(_place(told[-1])) if told else query.after,
+        more=len(found) > query.limit,
+    )
 
 
-def _listed_item(call: Listed, grant: Grant) -> dict[str, Any]:
-    return {
-        "cursor": list_cursor(ListPlace(call.started_at, call.call_id)),
-        "call_id": call.call_id,
-        "revision": call.revision,
-        "written_at": _text(call.written_at),
-        "record": shown(call.record, grant),
-    }
+def _place(call: Listed) -> ListPlace:
+    return ListPlace(call.started_at, call.call_id)
+
+
+def _listed_item(call: Listed, asked: Asked) -> str:
+    return asked.services.shower.item(
+        asked.grant,
+        list_cursor(_place(call)),
+        call.call_id,
+        call.revision,
+        call.written_at,
+        call.text,
+    )
 
 
 def _wanted(asked: Asked, query: CallsAsked, since: Moment) -> WantedCalls:
@@ -193,7 +199,9 @@ async def call(asked: Asked) -> web.StreamResponse:
     told = asked.request.if_none_match
     if told and any(tag.value in (mark, "*") for tag in told):
         return web.Response(status=304, headers=headers)
-    return answer_json(shown(found.record, asked.grant), headers)
+    shower = asked.services.shower
+    shown = shower.record(asked.grant, found.call_id, found.revision, found.text)
+    return _json(shown, headers)
 
 
 async def find(asked: Asked) -> Listed:
@@ -208,19 +216,17 @@ async def find(asked: Asked) -> Listed:
 # ---- shared -------------------------------------------------------------------------
 
 
-def answer_json(
-    told: Any, headers: Mapping[str, str] | None = None, *, status: int = 200
+def answer_json(told: object, *, status: int = 200) -> web.Response:
+    """Whatever it is, as JSON."""
+    return _json(as_json(told), status=status)
+
+
+def _json(
+    text: str, headers: Mapping[str, str] | None = None, *, status: int = 200
 ) -> web.Response:
-    """JSON, as short as it goes."""
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return web.Response(
-        body=text.encode("utf-8", "surrogatepass"),
+        body=text.encode(),
         status=status,
         content_type="application/json",
         headers=headers,
     )
-
-
-def _text(at: datetime) -> str:
-    """As times stand in records."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

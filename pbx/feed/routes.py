@@ -19,6 +19,7 @@ from pbx.feed import problems
 from pbx.feed.book import Grant, TokenBook
 from pbx.feed.limits import Bucket, Buckets, Room
 from pbx.feed.problems import Problem
+from pbx.feed.shown import Shower
 from pbx.feed.store import FeedStore
 from pbx.feed.words import CallId, NothingAsked
 from pbx.records.tokens import Scope
@@ -49,6 +50,7 @@ class Services:
     strangers: Bucket = field(default_factory=lambda: Bucket(10.0, 100.0))
     """For requests without a good token, all together."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    shower: Shower = field(default_factory=Shower)
     figures: dict[str, int] = field(default_factory=dict)
     unaudited: list[Mapping[str, Any]] = field(default_factory=list)
     """Playbacks the audit has not taken yet; written down as soon as it does."""

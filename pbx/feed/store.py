@@ -46,7 +46,12 @@ class FeedStore:
             if self._writer is None:
                 self._writer = await Store.open(self._url)
             if self._reader is None:
-                self._reader = open_engine(self._url, writes=False)
+                reader = open_engine(self._url, writes=False)
+                if reader.dialect.name == "postgresql":
+                    # Each question is one statement: a transaction around it would
+                    # only be two more round trips.
+                    reader = reader.execution_options(isolation_level="AUTOCOMMIT")
+                self._reader = reader
 
     async def close(self) -> None:
         """Let go of the database, if it was ever reached."""

@@ -6,7 +6,7 @@ that), so whoever has read up to one has missed none before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pbx.model.call import Direction, State
 from pbx.records.tables import calls, outbox
 
+_TEXT = sa.cast(calls.c.record, sa.Text)
+"""A record as the store has it: most of them go out without being understood."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -26,8 +29,13 @@ class Entry:
     call_id: str
     revision: int
     written_at: datetime
-    record: Mapping[str, Any] | None
-    """As it is now; None: it is no longer there."""
+    text: str | None
+    """The record as JSON, as it is now; None: it is no longer there."""
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """The record itself."""
+        return None if self.text is None else json.loads(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,14 @@ class Listed:
     revision: int
     written_at: datetime
     started_at: datetime
-    record: Mapping[str, Any]
+    text: str
+    """The record as JSON."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record itself."""
+        record: dict[str, Any] = json.loads(self.text)
+        return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +85,10 @@ async def entries_after(
         sa.select(
             outbox.c.cursor,
             outbox.c.call_id,
-            outbox.c.revision,
+            # Of a record that is newer than the entry by a moment: its own.
+            sa.func.coalesce(calls.c.revision, outbox.c.revision),
             outbox.c.written_at,
-            calls.c.record,
+            _TEXT,
         )
         .outerjoin(calls, calls.c.call_id == outbox.c.call_id)
         .where(
@@ -103,7 +119,7 @@ async def listed_calls(
         calls.c.revision,
         calls.c.written_at,
         calls.c.started_at,
-        calls.c.record,
+        _TEXT,
     ).where(calls.c.joined_into.is_(None), *_tests(wanted))
     query = query.order_by(calls.c.started_at, calls.c.call_id).limit(most)
     async with engine.connect() as connection:
@@ -117,7 +133,7 @@ async def one_call(engine: AsyncEngine, call_id: str) -> Listed | None:
         calls.c.revision,
         calls.c.written_at,
         calls.c.started_at,
-        calls.c.record,
+        _TEXT,
     ).where(calls.c.call_id == call_id)
     async with engine.connect() as connection:
         row = (await connection.execute(query)).one_or_none()
