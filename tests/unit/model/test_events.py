@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbx.model.events import (
+    AttendedTransferred,
+    BlindTransferred,
     BridgeEntered,
     CallEnded,
     ChannelAnswered,
@@ -27,6 +29,15 @@ from pbx.model.events import (
     UnreadableLineError,
     read_event,
     read_time,
+)
+from pbx.model.facts import (
+    CallerTold,
+    ClassTold,
+    Held,
+    RecordingBegan,
+    Surveyed,
+    Unheld,
+    WrappedUp,
 )
 from tests.fakes.journal_lines import OFFERED, TRUNK, bridge, hangup, line
 
@@ -101,18 +112,51 @@ def test_bridge_and_hangup_tell_their_extra() -> None:
             QueueLeft("darurat", "TIMEOUT", 1),
         ),
         ("RELEASED", "prompt=goodbye", Released("goodbye")),
+        (
+            "CALLER",
+            "header=asserted&part=1&value=%22A%20B%22%20%3Csip%3A%2B62%40x%3E",
+            CallerTold("asserted", 1, '"A B" <sip:+62@x>'),
+        ),
+        ("RECORDING", "name=a-1.2.wav", RecordingBegan("a-1.2.wav")),
+        ("HELD", "by=101", Held("101")),
+        ("UNHELD", "", Unheld("")),
+        ("WRAPPED_UP", "operator=101", WrappedUp("101")),
+        (
+            "CLASSIFIED",
+            "category=valid&type=Ular&operator=101&note=a+b%26c",
+            ClassTold("valid", "Ular", "101", "a b&c"),
+        ),
+        ("SURVEYED", "score=5", Surveyed(5)),
     ],
 )
 def test_facts(name: str, extra: str, fact: object) -> None:
-    event = read_event(line(name, fact=extra))
+    event = read_event(line(name, fact=extra or "x"))
     assert isinstance(event, FactTold)
     assert event.fact == fact
+
+
+def test_transfers() -> None:
+    extra = {"extension": "102", "transferee_channel_uniqueid": "a-1.1"}
+    blind = read_event(line("BLINDTRANSFER", extra=extra))
+    assert isinstance(blind, BlindTransferred)
+    assert (blind.extension, blind.transferee) == ("102", "a-1.1")
+    extra = {"channel2_uniqueid": "a-1.2", "transfer_target_channel_uniqueid": "N/A"}
+    attended = read_event(line("ATTENDEDTRANSFER", extra=extra))
+    assert isinstance(attended, AttendedTransferred)
+    assert (attended.second, attended.target) == ("a-1.2", "N/A")
+    assert attended.transferee == ""
 
 
 def test_an_extra_without_its_wrapping_is_read_too() -> None:
     event = read_event(line("RELEASED", fact="x", eventextra="prompt=goodbye"))
     assert isinstance(event, FactTold)
     assert event.fact == Released("goodbye")
+
+
+def test_dirt_behind_a_record_costs_its_last_field_only() -> None:
+    event = read_event(line("RELEASED", fact="prompt=goodbye").strip() + b"{}")
+    assert isinstance(event, FactTold)
+    assert (event.channel, event.fact) == (TRUNK, Released(""))
 
 
 def test_the_quote_bug_of_user_events() -> None:
@@ -170,6 +214,8 @@ def test_a_caller_cannot_forge_a_field() -> None:
         (line("HANGUP", eventextra="[" * 9999), "HANGUP: RecursionError"),
         (line("KEY", fact="at_ms=3"), "KEY: KeyError"),
         (line("KEY", fact="digit=1&at_ms=soon"), "KEY: ValueError"),
+        (line("CLASSIFIED", fact="category=joke"), "no class 'joke'"),
+        (line("SURVEYED", fact="score=6"), "1 to 5, not 6"),
     ],
 )
 def test_what_cannot_be_understood_says_why(raw: bytes, why: str) -> None:

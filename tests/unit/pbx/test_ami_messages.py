@@ -9,7 +9,9 @@ import pytest
 from pbx.ami import (
     CallerLeft,
     CallerWaits,
+    ChannelBridged,
     ChannelGone,
+    ChannelHeld,
     ChannelSeen,
     ContactChanged,
     DeviceState,
@@ -102,6 +104,30 @@ OPERATOR = Member(
             },
             ContactChanged("101", "sip:101@127.0.0.1:5070", "Reachable"),
         ),
+        (
+            {
+                "event": "Hold",
+                "channel": "PJSIP/101-1",
+                "uniqueid": "2",
+                "linkedid": "1",
+                "timestamp": "1763733600.123",
+            },
+            ChannelHeld(
+                "PJSIP/101-1",
+                "2",
+                "1",
+                is_held=True,
+                at=datetime(2025, 11, 21, 14, 0, 0, 123_000, tzinfo=UTC),
+            ),
+        ),
+        (
+            {"event": "Unhold", "channel": "PJSIP/101-1", "uniqueid": "2"},
+            ChannelHeld("PJSIP/101-1", "2", "", is_held=False),
+        ),
+        (
+            {"event": "BridgeEnter", "channel": "PJSIP/101-1", "uniqueid": "2"},
+            ChannelBridged("PJSIP/101-1", "2", ""),
+        ),
         ({"event": "VarSet"}, None),
         ({"response": "Success"}, None),
     ],
@@ -120,8 +146,10 @@ def test_a_list_item_tells_where_the_channel_is() -> None:
             "applicationdata": "uuid,127.0.0.1:4580",
             "duration": "01:02:03",
             "chanvariable": ["INTAKE=started", "INTAKE_WORKER=1"],
+            "bridgeid": "b1",
         }
     )
+    assert seen.bridge == "b1"
     assert (seen.intake, seen.worker) == ("started", 1)
     assert seen.duration_seconds == 3723
     assert seen.application == "AudioSocket"
