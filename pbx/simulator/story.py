@@ -22,6 +22,7 @@ from pbx.model.events import (
     Released,
     Rescued,
 )
+from pbx.model.facts import RecordingBegan
 
 _REASONS = {
     "key": "a key was pressed",
@@ -99,7 +100,7 @@ class Story:
             case _:
                 return None
 
-    def _fact(self, fact: Fact) -> str:
+    def _fact(self, fact: Fact) -> str | None:
         match fact:
             case Offered(number=number, flow=flow, presentation=presentation):
                 self.is_offered = True
@@ -132,6 +133,10 @@ class Story:
             case Released(prompt=prompt):
                 self.released = True
                 return f"released with prompt {prompt!r}: taken for a ghost"
+            case RecordingBegan(name=name):
+                return f"the conversation will be kept as {name}"
+            case _:
+                return None
 
 
 def endpoint(channel_name: str) -> str:

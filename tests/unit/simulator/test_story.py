@@ -57,6 +57,7 @@ def fact(name: str, extra: str) -> bytes:
         (fact("RESCUED", "reason=watchdog"), "watchdog found the filter hung"),
         (fact("DEGRADED", "heard=key"), "Asterisk alone greeted"),
         (fact("QUEUED", "queue=darurat&priority=10&rung=1"), "queue darurat"),
+        (fact("RECORDING", "name=x.wav"), "kept as x.wav"),
         (fact("QUEUE_LEFT", "queue=darurat&status=TIMEOUT&rung=1"), "TIMEOUT"),
         (fact("RELEASED", "prompt=goodbye"), "taken for a ghost"),
         (line("CHAN_START", PHONE, uniqueid="k.1"), "operator 101's phone rings"),
@@ -81,6 +82,7 @@ def test_each_event_has_its_sentence(raw: bytes, words: str) -> None:
 def test_what_says_nothing_to_people_is_left_out() -> None:
     story = Story(CALL, "carrier")
     assert story.tell(read_event(line("APP_START", TRUNK))) is None
+    assert story.tell(read_event(fact("CALLER", "header=asserted&part=1"))) is None
     assert story.tell(read_event(line("CHAN_START", TRUNK, linkedid="x"))) is None
     story.tell(read_event(line("BRIDGE_ENTER", TRUNK, BRIDGE)))
     assert story.tell(read_event(line("BRIDGE_ENTER", TRUNK, BRIDGE))) is None
