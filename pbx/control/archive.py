@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -23,11 +23,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pbx.control.retention import tidy
 from pbx.model.city import City
 from pbx.model.kept import expires_at, places
+from pbx.model.retention import Retention
 from pbx.model.trend import Fall, find_fall
 from pbx.records import reviews
 from pbx.records.base import Store
+from pbx.records.certificates import Certificate, certificate
 from pbx.records.database import explain
 from pbx.records.field import genuine_per_day
+from pbx.records.keeping import cutoff
 from pbx.records.reviews import FilterPicture
 from pbx.status import Status
 
@@ -63,6 +66,8 @@ class Archive:
     fall: Fall | None = None
     """A fall of the genuine calls that no luck explains."""
     store: Store | None = None
+    deleted: list[Certificate] = field(default_factory=list)
+    """Audio that went, to be certified."""
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _next_tidy: float = 0.0
 
@@ -107,7 +112,8 @@ class Archive:
         """Delete audio whose days are over."""
         retention = self.city().retention
         done = await asyncio.to_thread(tidy, self.kept, retention, self.now())
-        if done.deleted:
+        if done.names:
+            self.deleted.append(_certificate(done.names, retention, self.now()))
             _log.info(
                 "kept audio of %d calls deleted: their days are over", done.deleted
             )
@@ -164,6 +170,15 @@ class Archive:
     def _until(self, audio: str) -> datetime:
         day = date.fromisoformat(PurePosixPath(audio).parts[0])
         return expires_at(day, self.city().retention.released_audio_days)
+
+
+def _certificate(
+    call_ids: Sequence[str], retention: Retention, at: datetime
+) -> Certificate:
+    released, other = retention.released_audio_days, retention.other_audio_days
+    rule = f"released_audio_days = {released}, other_audio_days = {other}"
+    until = cutoff(at, min(released, other))
+    return certificate("audio the filter heard", rule, until, call_ids)
 
 
 def find_audio(kept: Path, call_id: str, at: datetime) -> Found | None:

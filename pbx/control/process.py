@@ -22,6 +22,7 @@ from pbx.control.active import ActiveCity
 from pbx.control.aftermath import Aftermath
 from pbx.control.alarms import Board, Pulse, conditions
 from pbx.control.archive import Archive
+from pbx.control.keeper import Keeper
 from pbx.control.page import build, serve
 from pbx.control.picture import Moment
 from pbx.control.review_page import ReviewPage
@@ -64,6 +65,7 @@ class Control:
     witness: Witness = field(init=False)
     watch: Watch = field(init=False)
     archive: Archive = field(init=False)
+    keeper: Keeper = field(init=False)
     aftermath: Aftermath = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +79,9 @@ class Control:
         database = self.settings.database_url
         self.archive = Archive(
             self.settings.kept, database, self.active.read, self.status
+        )
+        self.keeper = Keeper(
+            self.settings, self.active.read, self.status, self.archive.deleted
         )
         self.link.subscribe(self._fold)
         self.link.subscribe(self.witness.handle)
@@ -94,6 +99,7 @@ class Control:
             "witness": lambda: self.witness.write(self.store),
             "watch": self._look_around,
             "archive": self.archive.run,
+            "keeper": self.keeper.run,
             "notes": self.aftermath.run,
             "page": self._serve,
         }
@@ -136,6 +142,7 @@ class Control:
             self.archive.engine,
             self.settings.kept,
             lambda: self.active.read().city.timezone,
+            self.settings.secrets,
         )
         app = build(self.moment, lambda: read_all(self.settings.run), review)
         port = self.active.read().network.status_port

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from pbx.model.kept import days_kept, expires_at
 from pbx.model.retention import Retention
@@ -21,6 +22,8 @@ class Tidied:
     """Calls whose audio was deleted."""
     problems: tuple[str, ...]
     """What could not be deleted, and why."""
+    names: tuple[str, ...] = ()
+    """The calls, or the files."""
 
 
 def tidy(kept: Path, retention: Retention, now: datetime) -> Tidied:
@@ -28,7 +31,7 @@ def tidy(kept: Path, retention: Retention, now: datetime) -> Tidied:
 
     Audio goes before its story, so that a round cut short is finished by the next.
     """
-    deleted, problems = 0, []
+    names, problems = [], []
     for folder, day in _days(kept):
         for path in _files(folder):
             until = expires_at(day, _days_of(path, retention))
@@ -39,10 +42,30 @@ def tidy(kept: Path, retention: Retention, now: datetime) -> Tidied:
             except OSError as error:
                 problems.append(str(error))
             else:
-                deleted += path.suffix == ".wav"
+                if path.suffix == ".wav":
+                    names.append(unquote(path.stem))
         if expires_at(day, 1) <= now:
             _remove_if_empty(folder)
-    return Tidied(deleted, tuple(problems))
+    return Tidied(len(names), tuple(problems), tuple(names))
+
+
+def tidy_files(folders: Iterable[tuple[Path, str]], until: datetime) -> Tidied:
+    """Delete files last written before `until`: in each folder those whose name fits.
+
+    Raises nothing.
+    """
+    names, problems = [], []
+    for folder, fits in folders:
+        for path in sorted(folder.glob(fits)):
+            try:
+                if path.is_file() and path.stat().st_mtime < until.timestamp():
+                    path.unlink()
+                    names.append(path.name)
+            except FileNotFoundError:
+                continue  # somebody else was faster
+            except OSError as error:
+                problems.append(str(error))
+    return Tidied(len(names), tuple(problems), tuple(names))
 
 
 def _days(kept: Path) -> Iterator[tuple[Path, date]]:

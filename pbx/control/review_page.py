@@ -19,8 +19,10 @@ from jinja2 import Environment, StrictUndefined
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pbx.control.listening import Listener, Player, listener_of, remember
 from pbx.model.review import Kind, Review
 from pbx.records import reviews
+from pbx.records.audit import AuditKeyError
 from pbx.records.database import explain
 from pbx.records.reviews import UnknownCallError, WantedReviews
 
@@ -41,17 +43,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ReviewPage:
-    """The page's requests. `engine` opens the store, `kept` holds the audio."""
+    """The page's requests. `engine` opens the store, `kept` holds the audio, `secrets`
+    the audit's key (None: where the settings say)."""
 
     def __init__(
         self,
         engine: Callable[[], Awaitable[AsyncEngine]],
         kept: Path,
         zone: Callable[[], str],
+        secrets: Path | None = None,
     ) -> None:
         self._engine = engine
         self._kept = kept
         self._zone = zone
+        self._player = Player(engine, secrets)
         source = files("pbx.control").joinpath("review.html.j2").read_text("utf-8")
         self._template = Environment(
             autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -62,6 +67,7 @@ class ReviewPage:
         router = app.router
         router.add_get("/review", _guarded(self._list))
         router.add_get("/review/{call_id}/audio", _guarded(self._audio))
+        router.add_post("/review/listener", _guarded(self._listener))
         router.add_post("/review/{call_id}/mark", _guarded(self._mark))
         router.add_post("/review/{call_id}/acknowledge", _guarded(self._acknowledge))
 
@@ -75,7 +81,7 @@ class ReviewPage:
             kinds=list(Kind),
             marks=list(Review),
             asked=request.query,
-            person=Review.PERSON,
+            listener=listener_of(request),
             clock=lambda at: f"{at.astimezone(zone):%F %T}",
         )
         return web.Response(text=text, content_type="text/html", headers=HEADERS)
@@ -88,8 +94,17 @@ class ReviewPage:
         path = (self._kept / row.audio).resolve()
         if not path.is_relative_to(self._kept.resolve()) or not path.is_file():
             raise web.HTTPNotFound(text="The audio is not where the list says it is")
-        _log.info("kept audio played", extra={"call_id": call_id})
-        return web.FileResponse(path, headers=HEADERS | {"Content-Type": "audio/wav"})
+        return await self._player.play(request, call_id, path, HEADERS)
+
+    async def _listener(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        by = _text(form.get("by"), LONGEST_NAME)
+        why = _text(form.get("why"), LONGEST_NOTE)
+        if not by or not why:
+            raise web.HTTPBadRequest(text="Say who you are and why you listen")
+        answer = web.HTTPSeeOther("/review")
+        remember(answer, Listener(by, why))
+        raise answer
 
     async def _mark(self, request: web.Request) -> web.StreamResponse:
         call_id = request.match_info["call_id"]
@@ -130,6 +145,10 @@ def _guarded(handler: Handler) -> Handler:
             return await handler(request)
         except UnknownCallError as error:
             raise web.HTTPNotFound(text=str(error)) from error
+        except AuditKeyError as error:
+            raise web.HTTPServiceUnavailable(
+                text=f"Nothing is played that is not written down: {error}"
+            ) from error
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             raise web.HTTPServiceUnavailable(
                 text=f"The record store does not answer: {explain(error)}"

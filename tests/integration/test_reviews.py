@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import wave
 from collections.abc import AsyncIterator
@@ -9,11 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -26,7 +29,8 @@ from pbx.model.call import Call, Disposition, State
 from pbx.model.events import Judged
 from pbx.model.figures import count
 from pbx.model.review import Kind, Review
-from pbx.records import reviews
+from pbx.records import audit, reviews
+from pbx.records.audit import WantedEntries
 from pbx.records.database import migrate, open_engine
 from pbx.records.field import field_calls, genuine_per_day
 from pbx.records.reviews import UnknownCallError, WantedReviews
@@ -369,7 +373,7 @@ async def test_without_records_there_is_no_trend(store: RecordStore) -> None:
 
 @pytest_asyncio.fixture
 async def page(
-    store: RecordStore, archive: Archive
+    store: RecordStore, archive: Archive, tmp_path: Path
 ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     await write(store, CALL)
     lay(archive.kept)
@@ -379,7 +383,8 @@ async def page(
         return store.engine
 
     app = web.Application()
-    ReviewPage(engine, archive.kept, lambda: "Asia/Jakarta").add_to(app)
+    secrets = tmp_path / "secrets"
+    ReviewPage(engine, archive.kept, lambda: "Asia/Jakarta", secrets).add_to(app)
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -398,20 +403,131 @@ async def test_the_page_shows_and_escapes(page: Page) -> None:
     assert "silence &lt;b&gt;; no key" in text
     assert "2026-11-21 20:00:00" in text, "the city's time"
     assert "081234567890" not in text
+    assert "Say who you are to listen" in text
+    assert "<audio" not in text
+    await listen(page)
+    text = await (await page.get("/review")).text()
     assert f'src="/review/{ID}/audio"' in text
+    assert "You listen as <b>Sari</b>: letter 12" in text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert (await page.get("/review?kind=nonsense")).status == 400
 
 
-async def test_audio_plays_and_can_be_sought(page: Page, archive: Archive) -> None:
+async def listen(page: Page, by: str = "Sari", why: str = "letter 12") -> int:
+    """Say who listens; the status of the answer."""
+    answer = await page.post(
+        "/review/listener",
+        data={"by": by, "why": why},
+        headers=ours(page),
+        allow_redirects=False,
+    )
+    return answer.status
+
+
+async def heard(
+    store: RecordStore, count: int = 0
+) -> list[tuple[str, str, float | None]]:
+    """The audit's entries, once there are so many: the last byte comes first."""
+    async with asyncio.timeout(20):
+        while True:
+            entries = await audit.listed(store.engine, WantedEntries(call_id=ID))
+            if len(entries) >= count:
+                break
+            await asyncio.sleep(0.01)
+    assert {entry.reason for entry in entries} <= {"letter 12"}
+    return [(entry.actor, entry.action, entry.seconds) for entry in entries]
+
+
+async def test_audio_plays_and_can_be_sought(
+    page: Page, store: RecordStore, archive: Archive, tmp_path: Path
+) -> None:
+    assert await listen(page) == 303
     whole = await (await page.get(f"/review/{ID}/audio")).read()
     assert whole.endswith(PCM)
+    await heard(store, 2)
     part = await page.get(f"/review/{ID}/audio", headers={"Range": "bytes=44-143"})
     assert part.status == 206
+    assert part.headers["Content-Range"] == f"bytes 44-143/{len(whole)}"
     assert await part.read() == PCM[:100]
+    assert await heard(store, 4) == [
+        ("Sari", "playing", None),
+        ("Sari", "played", 1.0),
+        ("Sari", "playing", None),
+        ("Sari", "played", 0.006),
+    ]
+    for asked in ("bytes=99999999-", "bytes=3-2", "seconds=1-"):
+        answer = await page.get(f"/review/{ID}/audio", headers={"Range": asked})
+        assert answer.status == 416, asked
+    assert (await page.head(f"/review/{ID}/audio")).content_length == len(whole)
+    assert len(await heard(store)) == 4
+    assert (await audit.verify(store.engine, secrets=tmp_path / "secrets")).faults == ()
     (archive.kept / "2026-11-21" / f"{ID}.wav").unlink()
     assert (await page.get(f"/review/{ID}/audio")).status == 404
     assert (await page.get("/review/k-9/audio")).status == 404
+
+
+@pytest.mark.parametrize("cookie", [None, "x", "%7B%7D", "[]", '{"by":"","why":"x"}'])
+async def test_nobody_listens_unnamed(
+    page: Page, store: RecordStore, cookie: str | None
+) -> None:
+    headers = {} if cookie is None else {"Cookie": f"gerbang-listener={quote(cookie)}"}
+    answer = await page.get(f"/review/{ID}/audio", headers=headers)
+    assert answer.status == 403
+    assert "Say who you are" in await answer.text()
+    assert await listen(page, by=" ") == await listen(page, why="") == 400
+    assert await heard(store) == []
+
+
+async def test_nothing_is_played_that_is_not_written_down(
+    page: Page, tmp_path: Path
+) -> None:
+    await listen(page)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "audit.key").write_text("spoilt")
+    answer = await page.get(f"/review/{ID}/audio")
+    assert answer.status == 503
+    assert "audit.key" in await answer.text()
+
+
+async def test_one_who_stops_has_heard_so_much(
+    page: Page, store: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await listen(page)
+    monkeypatch.setattr("pbx.control.listening.CHUNK_BYTES", 8044)
+    write, sent = web.StreamResponse.write, []
+
+    async def stop_after_one(response: web.StreamResponse, data: bytes) -> None:
+        if sent:
+            writer: Any = response._payload_writer
+            writer.transport.abort()
+            raise ConnectionResetError
+        sent.append(data)
+        await write(response, data)
+
+    monkeypatch.setattr(web.StreamResponse, "write", stop_after_one)
+    with contextlib.suppress(ClientError):
+        await (await page.get(f"/review/{ID}/audio")).read()
+    assert (await heard(store, 2))[-1] == ("Sari", "played", 0.5)
+
+
+async def test_a_playback_whose_end_is_not_written_is_told(
+    page: Page, tmp_path: Path, store: RecordStore, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    await listen(page)
+    append = audit.append
+
+    async def not_twice(*args: Any, **kwargs: Any) -> Any:
+        if kwargs["action"] == "played":
+            raise OSError("no space left")
+        return await append(*args, **kwargs)
+
+    monkeypatch.setattr("pbx.records.audit.append", not_twice)
+    await (await page.get(f"/review/{ID}/audio")).read()
+    async with asyncio.timeout(20):
+        while "Sari heard 1.0 s and it is not written down" not in caplog.text:
+            await asyncio.sleep(0.01)
+    assert await heard(store) == [("Sari", "playing", None)]
 
 
 async def test_a_row_that_lies_about_its_audio_opens_no_other_file(
@@ -420,10 +536,11 @@ async def test_a_row_that_lies_about_its_audio_opens_no_other_file(
     await reviews.attach(
         store.engine, ID, audio="../records.sqlite3", sha256="", seconds=1.0
     )
+    await listen(page)
     assert (await page.get(f"/review/{ID}/audio")).status == 404
     await reviews.forget_audio(store.engine, [ID], AT)
     assert (await page.get(f"/review/{ID}/audio")).status == 404
-    assert "its days were over" in await (await page.get("/review")).text()
+    assert "audio deleted 2026-11-21" in await (await page.get("/review")).text()
 
 
 async def test_a_mark_and_its_acknowledgement(page: Page, store: RecordStore) -> None:
