@@ -54,7 +54,8 @@ async def consuming(url: str, place: Path) -> AsyncIterator[Process]:
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+            _, said = await process.communicate()
+            print(said.decode())  # seen if the test fails
 
 
 @dataclass
