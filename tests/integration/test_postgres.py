@@ -165,10 +165,7 @@ async def test_real_calls(
         journal.close()
     expected = json.loads((REPLAY / folder / "expected.json").read_text())
     records = await last_calls(store.engine, ALL)
-    kept = [
-        {k: v for k, v in r.items() if k not in OF_THE_STORE}
-        for r in records
-    ]
+    kept = [{k: v for k, v in r.items() if k not in OF_THE_STORE} for r in records]
     assert kept == expected
 
 
