@@ -152,8 +152,8 @@ class Feed:
                     "depend on it; see the alarms of the recorder",
                 )
             else:
-                self.status.clear_alarm("feed-store-unreachable")
                 self.status.figures["newest"] = newest
+                self.status.clear_alarm("feed-store-unreachable")
             self.status.figures |= self.services.figures | {
                 "listeners": self.services.room.taken,
                 "part_failures": self.failures,
