@@ -170,6 +170,10 @@ class Operator:
         """Put the caller on hold."""
         await self._ask("hold")
 
+    async def resume(self) -> None:
+        """Take the caller up again."""
+        await self._ask("resume")
+
     async def transfer(self, number: str) -> None:
         """Pass the caller on without asking anybody (blind transfer, REFER)."""
         await self._ask("transfer", f"sip:{number}@{self.settings.server}")
