@@ -42,8 +42,8 @@ campaign: ready  ## the long trials; their last reports are kept in docs/
 		--dialogue-report docs/ghostfilter-dialogue.md
 	@$(PYTEST) tests/calls/test_fail_open.py --fail-open-report docs/fail-open.md
 
-train: ready  ## the ghost filter's weights anew, from open recordings (an hour)
-	@scripts/train
+train: ready  ## the ghost filter's weights anew; CORPUS=DIR: its open clips, too (an hour)
+	@scripts/train $(if $(CORPUS),--corpus $(CORPUS))
 
 sounds: ready  ## make the prompts from their texts and recordings
 	@$(GERBANG) sounds

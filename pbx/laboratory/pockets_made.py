@@ -83,22 +83,6 @@ def crackle(samples: int, rng: np.random.Generator) -> Sound:
     return shape(sound, float(rng.uniform(100, 500)), float(rng.uniform(2000, 4000)))
 
 
-def creak(samples: int, rng: np.random.Generator) -> Sound:
-    """Leather, hinges, brakes: a squeal that slides, with rests."""
-    hertz = rng.uniform(250, 2400) * np.exp(
-        course(samples, rng, rng.uniform(1, 8)) * rng.uniform(0.02, 0.25)
-    )
-    phase = 2 * np.pi * np.cumsum(hertz) / RATE_HZ
-    sound = sum(
-        (rng.random() / n * np.sin(n * phase) for n in range(1, 6)),
-        start=rng.uniform(0.05, 0.8) * rng.standard_normal(samples),
-    )
-    on = np.clip(course(samples, rng, rng.uniform(1, 5)) - rng.uniform(0, 1), 0, None)
-    if rng.random() < 0.5:
-        on = on * np.clip(np.sin(phase / rng.integers(8, 60)), 0, None)
-    return shape(sound * on, 200)
-
-
 def fan(samples: int, rng: np.random.Generator) -> Sound:
     """Air conditioners, ventilators, refrigerators: noise, blades, a motor's hum."""
     time = np.arange(samples) / RATE_HZ
@@ -202,7 +186,6 @@ def interrupted(sound: Sound, rng: np.random.Generator) -> Sound:
 POCKETS_MADE: dict[str, Maker] = {
     "handling": handling,
     "crackle": crackle,
-    "creak": creak,
     "fan": fan,
     "idling": idling,
     "passing": passing,

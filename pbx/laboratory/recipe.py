@@ -54,7 +54,6 @@ CRY_SHARE = 0.09
 RULE_SHARE = 0.5
 """Ghosts made by rule; the others are recordings."""
 RULE_SHARES = {
-    "digital_silence": 0.3,
     "rustle": 3.0,
     "strokes": 3.0,
     "handling": 4.0,
@@ -70,6 +69,7 @@ NOISY_SHARE = 0.6
 """Speech before a noise …"""
 NOISE_SHARES = {20.0: 0.17, 15.0: 0.2, 10.0: 0.2, 5.0: 0.18, 0.0: 0.14, -5.0: 0.11}
 """… so many dB below it. The hard ones are drawn more often than calls bring them."""
+SILENCE_SHARE = 0.3
 INTERRUPTED_SHARE = 0.3
 """Ghosts that begin, end, or change their level on the way."""
 ECHO_SHARE = 0.27
@@ -120,8 +120,20 @@ class Clip:
 class Shelf:
     """The pieces by label and class, drawn source by source within a class."""
 
-    def __init__(self, pieces: Sequence[Piece], avoid: frozenset[str]) -> None:
-        """`avoid` names sources of the corpus that a fold is tested on."""
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        avoid: frozenset[str],
+        *,
+        has_pockets: bool = True,
+    ) -> None:
+        """`avoid` names sources of the corpus that a fold is tested on.
+
+        `has_pockets`: the sounds of pockets_made.py, interruptions and lost packets,
+        too.
+        """
+        self.has_pockets = has_pockets
+        self.rules = _RULED if has_pockets else _PLAIN
         self._shelf: dict[str, dict[str, dict[str, list[Piece]]]] = defaultdict(
             lambda: defaultdict(lambda: defaultdict(list))
         )
@@ -178,14 +190,18 @@ def make_clips(
     *,
     avoid: frozenset[str] = frozenset(),
     prompts: Sequence[Pcm] = (),
+    has_pockets: bool = True,
 ) -> Iterator[Clip]:
     """`count` clips, drawn by `seed`; nothing that overlaps a source in `avoid`.
+
+    Two nets that learned the one with, the other without `has_pockets` err
+    differently, so that their mean errs less.
 
     `prompts` (8 kHz) leak into some, and alone they are the ghost `prompt_echo`.
     Raises CodecError where a codec is missing.
     """
     rng = np.random.default_rng(seed)
-    shelf = Shelf(pieces, avoid)
+    shelf = Shelf(pieces, avoid, has_pockets=has_pockets)
     for _ in range(count):
         yield make_clip(shelf, rng, prompts)
 
@@ -206,7 +222,9 @@ def make_clip(
         prompt = np.resize(prompts[int(rng.integers(len(prompts)))], frames * FRAME)
         scene, line = _with_echo(scene, line, rng)
     pcm = send(scene.sound, rng, line=line, noise=noise, prompt=prompt)
-    pcm, near = packets_missing(pcm, _who_is_near(scene, line, noise), rng)
+    near = _who_is_near(scene, line, noise)
+    if shelf.has_pockets:
+        pcm, near = packets_missing(pcm, near, rng)
     return Clip(
         pcm=pcm,
         label=scene.label,
@@ -273,7 +291,7 @@ def _who_is_near(scene: _Scene, line: Line, noise: Pcm | None) -> NDArray[np.uin
 
 def _noise(shelf: Shelf, rng: np.random.Generator, scene: _Scene) -> tuple[Pcm, _Scene]:
     if rng.random() < 0.35:
-        maker = RULES[_drawn(rng, dict.fromkeys(_RULED, 1.0))]
+        maker = RULES[_drawn(rng, dict.fromkeys(shelf.rules, 1.0))]
         return _as_pcm(maker(len(scene.sound), rng)), scene
     piece = shelf.draw("ghost", rng)
     return piece.pcm, replace(scene, pieces=(*scene.pieces, piece))
@@ -285,6 +303,7 @@ def _as_pcm(sound: Sound) -> Pcm:
 
 
 RULES = {**SYNTHETIC, **POCKETS_MADE}
+_PLAIN = tuple(kind for kind in SYNTHETIC if kind not in {"bump", "digital_silence"})
 _RULED = tuple(kind for kind in RULES if kind not in {"bump", "digital_silence"})
 
 
@@ -321,9 +340,13 @@ def _active(sound: Sound) -> tuple[int, int]:
 
 
 def _ghost(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
+    is_new = shelf.has_pockets and rng.random() < INTERRUPTED_SHARE
     if rng.random() < RULE_SHARE:
-        kind = _drawn(rng, {**dict.fromkeys(_RULED, 1.0), **RULE_SHARES})
-        sound = _perhaps_interrupted(RULES[kind](frames * FRAME, rng), rng)
+        shares = {kind: RULE_SHARES.get(kind, 1.0) for kind in shelf.rules}
+        kind = _drawn(rng, shares | {"digital_silence": SILENCE_SHARE})
+        sound = RULES[kind](frames * FRAME, rng)
+        if is_new:
+            sound = interrupted(sound, rng)
         return _Scene(sound, "ghost", kind, (), (0, frames), GHOST_DBFS)
     piece = shelf.draw("ghost", rng)
     sound = fill([to_sound(piece.pcm)], frames, rng)
@@ -331,13 +354,10 @@ def _ghost(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:
         speed = float(rng.uniform(0.8, 1.25))
         longer = fill([to_sound(piece.pcm)], int(frames * speed) + 2, rng)
         sound = shifted(longer, speed)[: frames * FRAME]
-    sound = _perhaps_interrupted(sound, rng)
+    if is_new:
+        sound = interrupted(sound, rng)
     kind = piece.entry.kind
     return _Scene(sound, "ghost", kind, (piece,), (0, frames), GHOST_DBFS)
-
-
-def _perhaps_interrupted(sound: Sound, rng: np.random.Generator) -> Sound:
-    return interrupted(sound, rng) if rng.random() < INTERRUPTED_SHARE else sound
 
 
 def _distant(shelf: Shelf, rng: np.random.Generator, frames: int) -> _Scene:

@@ -128,8 +128,15 @@ def _judge(corpus: Corpus, jobs: int, *, shipped: bool) -> tuple[list[Outcome], 
     """What was judged, and whether that was everything."""
     from pbx.commands.ghostfilter.progress import counted
     from pbx.laboratory.measure import measure
-    from pbx.laboratory.unheard import detectors_for
+    from pbx.laboratory.unheard import FOLDS, detectors_for, was_heard
 
+    if was_heard(corpus):
+        by = "what ships, which did" if shipped else f"one of {FOLDS} nets that did not"
+        typer.echo(
+            f"the net learned from open clips of {corpus.folder}; each clip is judged "
+            f"by {by} hear its group",
+            err=True,
+        )
     outcomes: list[Outcome] = []
     work = measure(corpus, detectors_for(corpus, shipped=shipped), jobs=jobs)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,11 @@ from pbx.laboratory.unheard import (
 
 WEIGHTS = Path("ghostfilter/weights/listener.npz")
 EXAMPLES = 60_000
-EPOCHS = 12
-AGAIN, MORE, COPIES, EPOCHS_AFTER = 15_000, 6_000, 12, 3
-"""A corpus is learned in few epochs, together with examples the base net knows and,
-for the weights that ship, with more that hold what its folds must not hear."""
+EPOCHS = 8
+AGAIN, MORE, COPIES = 15_000, 6_000, 12
+"""A corpus's clips, each so many times, are learned with examples that the nets know
+and, for the weights that ship, with more that hold what its folds must not hear."""
+EPOCHS_TEACHER, EPOCHS_PUPIL = 3, 2
 SEED = 112
 DOUBT = (-4.6, -2.8)
 SURE = (1.2, 3.0)
@@ -66,7 +68,13 @@ class Training:
     losses: dict[str, list[dict[str, float]]] = field(default_factory=dict)
 
     def learn(
-        self, name: str, examples: Examples, epochs: int, after: Listener | None = None
+        self,
+        name: str,
+        examples: Examples,
+        epochs: int,
+        *,
+        after: Listener | None = None,
+        teachers: Sequence[Listener] = (),
     ) -> Listener:
         """A net, told epoch by epoch."""
         told = self.losses.setdefault(name, [])
@@ -79,12 +87,24 @@ class Training:
                 f"({time.monotonic() - self.started:.0f} s)"
             )
 
-        return learn(examples, epochs, self.wanted.seed, tell, after=after)
+        return learn(
+            examples, epochs, self.wanted.seed, tell, after=after, teachers=teachers
+        )
 
     def write(self, net: Listener, path: Path) -> None:
         """The weights, with this module's thresholds."""
         path.parent.mkdir(parents=True, exist_ok=True)
         write(net, path, list(DOUBT), list(SURE))
+
+
+@dataclass(frozen=True, slots=True)
+class Schooled:
+    """What every net that judges or ships is made of."""
+
+    plain: Listener
+    pockets: Listener
+    again: Examples
+    """What the second heard, in part."""
 
 
 def main() -> None:
@@ -95,61 +115,81 @@ def main() -> None:
         pieces = load()
         corpus = None if wanted.corpus is None else read_corpus(wanted.corpus)
         avoided = frozenset(o for p in pieces for o in p.entry.overlaps.split())
-        examples = make_examples(wanted.examples, wanted.seed, avoided)
-        net = training.learn("base", examples, wanted.epochs)
-        card = {
-            "examples": _counted(examples),
-            "epochs": wanted.epochs,
-            "seed": wanted.seed,
-            "channels": CHANNELS,
-            "parameters": sum(p.numel() for p in net.parameters()),
-            "doubt": DOUBT,
-            "sure": SURE,
-            "material_sha256": sha256_of(cache_folder() / "manifest.csv"),
-            "material_pieces": len(pieces),
-        }
+        schooled = _schooled(training, avoided)
         if corpus is None:
-            card["avoided_sources"] = sorted(avoided)
             training.console.print("no --corpus: these weights heard packages only")
+            net = _pupil(training, "shipping", schooled, schooled.again)
+            heard: dict[str, Any] = {"avoided_sources": sorted(avoided)}
         else:
-            training.write(net, wanted.folds / "base.npz")
-            net, heard = with_corpus(training, net, examples, corpus)
-            card |= heard
+            net, heard = _with_corpus(training, schooled, corpus)
     except (AudioError, CodecError, CorpusError, MaterialError) as error:
         raise SystemExit(f"train: {error}") from error
     training.write(net, wanted.out)
-    card["losses"] = training.losses
+    card = {
+        "examples": wanted.examples,
+        "epochs": wanted.epochs,
+        "seed": wanted.seed,
+        "channels": CHANNELS,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "doubt": DOUBT,
+        "sure": SURE,
+        "material_sha256": sha256_of(cache_folder() / "manifest.csv"),
+        "material_pieces": len(pieces),
+        **heard,
+        "losses": training.losses,
+    }
     wanted.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
     training.console.print(
         f"{wanted.out}: written; now: gerbang ghostfilter evaluate CORPUS"
     )
 
 
-def with_corpus(
-    training: Training, base: Listener, examples: Examples, corpus: Corpus
+def _schooled(training: Training, avoided: frozenset[str]) -> Schooled:
+    """Two nets that heard packages and rules only, and err differently."""
+    wanted, nets = training.wanted, []
+    for name, has_pockets in (("plain", False), ("pockets", True)):
+        seed = wanted.seed + has_pockets
+        made = make_examples(wanted.examples, seed, avoided, has_pockets=has_pockets)
+        nets.append(training.learn(name, made, wanted.epochs))
+        again = chosen(made, np.arange(min(AGAIN, len(made.label))))
+    return Schooled(nets[0], nets[1], again)
+
+
+def _pupil(
+    training: Training, name: str, schooled: Schooled, examples: Examples
+) -> Listener:
+    """One net that learns these examples, and what two think of them."""
+    tuned = training.learn(
+        f"{name}, teacher", examples, EPOCHS_TEACHER, after=schooled.pockets
+    )
+    teachers = (schooled.plain, tuned)
+    return training.learn(
+        name, examples, EPOCHS_PUPIL, after=schooled.plain, teachers=teachers
+    )
+
+
+def _with_corpus(
+    training: Training, schooled: Schooled, corpus: Corpus
 ) -> tuple[Listener, dict[str, Any]]:
     """The net that ships, after one for each fold that heard nothing of the fold."""
-    wanted = training.wanted
+    wanted, again = training.wanted, schooled.again
     rows = trainable(corpus)
     own = recorded_examples(corpus, rows, COPIES, wanted.seed)
-    again = chosen(examples, np.arange(min(AGAIN, len(examples.label))))
     folds = make_folds((row.group for row in corpus.rows), wanted.seed)
     fold_of = np.repeat([folds[row.group] for row in rows], COPIES)
     for fold in range(FOLDS):
         kept = chosen(own, np.flatnonzero(fold_of != fold))
-        heard = join([again, kept])
-        net = training.learn(f"without fold {fold}", heard, EPOCHS_AFTER, base)
+        net = _pupil(training, f"without {fold}", schooled, join([again, kept]))
         training.write(net, weights_file(fold, wanted.folds))
     write_list(corpus, folds, wanted.folds)
-    more = make_examples(MORE, wanted.seed + 1, frozenset())
-    net = training.learn("shipping", join([again, more, own]), EPOCHS_AFTER, base)
+    more = make_examples(MORE, wanted.seed + 2, frozenset())
+    net = _pupil(training, "shipping", schooled, join([again, more, own]))
     return net, {
         "corpus_manifest_sha256": checksum(corpus),
         "corpus_rows": len(rows),
         "corpus_examples": _counted(own),
         "more_examples": _counted(more),
         "again_examples": len(again.label),
-        "epochs_after": EPOCHS_AFTER,
         "folds": FOLDS,
     }
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,12 +53,18 @@ class Examples:
 
 
 def make_examples(
-    count: int, seed: int, avoid: frozenset[str], jobs: int | None = None
+    count: int,
+    seed: int,
+    avoid: frozenset[str],
+    *,
+    has_pockets: bool = True,
+    jobs: int | None = None,
 ) -> Examples:
     """`count` clips; the same for the same seed, whatever the number of processes.
 
-    `avoid` names sources of the corpus whose recordings must not be heard. Raises
-    MaterialError when there is no training material, CodecError without a codec.
+    `avoid` names sources of the corpus whose recordings must not be heard;
+    `has_pockets` as `recipe.make_clips` has it. Raises MaterialError when there is no
+    training material, CodecError without a codec.
     """
     sizes = [min(BATCH, count - at) for at in range(0, count, BATCH)]
     seeds = [
@@ -70,8 +77,8 @@ def make_examples(
         ProcessPoolExecutor(jobs or os.cpu_count()) as pool,
     ):
         task = progress.add_task("making clips", total=count)
-        avoided = [avoid] * len(sizes)
-        for part in pool.map(_batch, sizes, seeds, avoided):
+        batch = partial(_batch, avoid=avoid, has_pockets=has_pockets)
+        for part in pool.map(batch, sizes, seeds):
             parts.append(part)
             progress.advance(task, len(part.label))
     return join(parts)
@@ -112,9 +119,18 @@ def features_of(pcm: Pcm, prompt: Pcm | None) -> NDArray[np.float32]:
     return np.concatenate(found)
 
 
-def _batch(count: int, seed: int, avoid: frozenset[str]) -> Examples:
+def _batch(
+    count: int, seed: int, avoid: frozenset[str], *, has_pockets: bool
+) -> Examples:
     pieces = load()
-    clips = make_clips(pieces, count, seed, avoid=avoid, prompts=_prompts(pieces))
+    clips = make_clips(
+        pieces,
+        count,
+        seed,
+        avoid=avoid,
+        prompts=_prompts(pieces),
+        has_pockets=has_pockets,
+    )
     known = [clip for clip in clips if clip.label in LABELS]
     near = np.stack([_fitted(clip.near) for clip in known])
     label = np.array([LABELS[clip.label] for clip in known], np.int8)

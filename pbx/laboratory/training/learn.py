@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,10 @@ DECAY = 5e-3
 LONGEST_STEP = 2.0
 DELAY_FRAMES = 5
 """The net may wait 100 ms before it calls a frame spoken."""
+TRUTH_SHARE = 0.5
+"""How much the truth counts beside the teachers' opinion …"""
+FARTHEST = 10.0
+"""… of which logits beyond this are all one."""
 CLIP_SHARE = 0.5
 """How much the call's verdict counts beside each frame's."""
 SMOOTHED_FRAMES = 24
@@ -96,10 +100,13 @@ def learn(
     tell: Callable[[Progressed], None],
     *,
     after: Listener | None = None,
+    teachers: Sequence[Listener] = (),
 ) -> Listener:
     """Train for `epochs`; `tell` hears of each. The same seed gives the same net.
 
-    `after`: a net that goes on learning, gently; it is left as it is.
+    `after`: a net that goes on learning, gently; it is left as it is. `teachers`: nets
+    whose mean opinion is learned besides the truth: several err less than one, and one
+    is what a call can afford.
     """
     torch.manual_seed(seed)
     torch.set_num_threads(THREADS)
@@ -115,13 +122,20 @@ def learn(
         optimiser, rate, total_steps=steps + 1, pct_start=WARM_UP
     )
     net.train()
+    # A net that goes on keeps its scale: its first layers were made for it.
+    net.norm.train(after is None)
     for epoch in range(epochs):
         order = rng.permutation(count)
         sums = np.zeros(3)
         for at in range(0, count - BATCH + 1, BATCH):
             chosen = np.sort(order[at : at + BATCH])
-            frame_loss, clip_loss = _losses(net, examples, chosen)
+            features = torch.from_numpy(examples.features[chosen].astype(np.float32))
+            features = _jittered(features)
+            logits = net(features)
+            frame_loss, clip_loss = _losses(logits, examples, chosen)
             loss = frame_loss + CLIP_SHARE * clip_loss
+            if teachers:
+                loss = TRUTH_SHARE * loss + _away(logits, features, teachers)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), LONGEST_STEP)
@@ -156,11 +170,18 @@ def write(net: Listener, path: Path, doubt: list[float], sure: list[float]) -> N
     np.savez_compressed(path, **arrays)
 
 
+def _away(logits: Tensor, features: Tensor, teachers: Sequence[Listener]) -> Tensor:
+    """How far the net is from its teachers' mean, where thresholds may lie."""
+    with torch.no_grad():
+        mean = torch.stack([teacher(features) for teacher in teachers]).mean(0)
+    return functional.smooth_l1_loss(
+        logits.clamp(-FARTHEST, FARTHEST), mean.clamp(-FARTHEST, FARTHEST)
+    )
+
+
 def _losses(
-    net: Listener, examples: Examples, chosen: np.ndarray
+    logits: Tensor, examples: Examples, chosen: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    features = torch.from_numpy(examples.features[chosen].astype(np.float32))
-    logits = net(_jittered(features))
     weight = torch.from_numpy(examples.weight[chosen])[:, None]
     truth = np.stack([examples.near[chosen], examples.voice[chosen]], axis=1)
     wanted = functional.pad(torch.from_numpy(truth).float(), (DELAY_FRAMES, 0))
