@@ -70,7 +70,7 @@ def register(group: typer.Typer) -> None:
             raise typer.BadParameter("that is no mark", param_hint="--mark")
         row, marks = _one(settings, call, mark, by.strip(), note.strip(), acknowledge)
         if export is not None:
-            _export(settings, row, export)
+            _export(settings, row, export, by, note)
         _tell([row], settings, as_json)
         if not as_json:
             _tell_whole(settings, row, marks)
@@ -130,12 +130,32 @@ def _one(
     return with_store(settings, work, writes=bool(mark or acknowledge))
 
 
-def _export(settings: Settings, row: ReviewRow, to: Path) -> None:
+def _export(settings: Settings, row: ReviewRow, to: Path, by: str, why: str) -> None:
+    """A copy is out of our hands: the audit says whose it is."""
     import shutil
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from pbx.commands.privacy.common import actor, with_audit
+    from pbx.records import audit
 
     if row.audio is None:
         typer.echo(f"{row.call_id} has no audio: none kept, or its days are over")
         raise typer.Exit(1)
+
+    async def tell(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            await audit.append(
+                connection,
+                actor=actor(by),
+                action="exported-audio",
+                call_id=row.call_id,
+                reason=why.strip() or "review",
+                seconds=row.seconds,
+                secrets=settings.secrets,
+            )
+
+    with_audit(settings, tell, writes=True)
     try:
         shutil.copyfile(settings.kept / row.audio, to)
     except OSError as error:
