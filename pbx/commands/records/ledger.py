@@ -43,13 +43,12 @@ def register(group: typer.Typer) -> None:
         from datetime import UTC, datetime
 
         from pbx.commands.records.store import with_store
-        from pbx.commands.records.zone import city_zone
         from pbx.model.period import PeriodError, read_period
         from pbx.records.ledger import ledger_of
-        from pbx.settings import Settings
+        from pbx.settings import Settings, zone_of
 
         settings = Settings()
-        zone = city_zone(settings)
+        zone = zone_of(settings)()
         now = datetime.now(UTC)
         try:
             asked = read_period(period or f"{now.astimezone(zone):%Y-%m-%d}", zone)

@@ -43,13 +43,12 @@ def register(group: typer.Typer) -> None:
         from datetime import UTC, date, datetime, timedelta
 
         from pbx.commands.records.store import with_store
-        from pbx.commands.records.zone import city_zone
         from pbx.records.sweep import Places, keep
         from pbx.records.sweep import sweep as look
-        from pbx.settings import Settings
+        from pbx.settings import Settings, zone_of
 
         settings = Settings()
-        zone = city_zone(settings)
+        zone = zone_of(settings)()
         try:
             wanted = (
                 date.fromisoformat(day)
