@@ -119,35 +119,28 @@ async def test_what_there_is(house: FeedHouse, listener: dict[str, str]) -> None
     assert len(await heard(house)) == 2
 
 
-@pytest.mark.parametrize(
-    ("asked", "first", "last", "seconds"),
-    [
-        ("bytes=0-43", 0, 43, 0.0),  # only the header
-        ("bytes=44-16043", 44, 16043, 1.0),
-        ("bytes=-8000", -8000, None, 0.5),
-        ("bytes=40044-", 40044, None, 0.5),
-        ("bytes=0-999999999", 0, None, 3.0),
-    ],
-)
-async def test_a_part(
-    house: FeedHouse,
-    listener: dict[str, str],
-    asked: str,
-    first: int,
-    last: int | None,
-    seconds: float,
-) -> None:
+PARTS = [
+    ("bytes=0-43", 0, 43, 0.0),  # only the header
+    ("bytes=44-16043", 44, 16043, 1.0),
+    ("bytes=-8000", -8000, None, 0.5),
+    ("bytes=40044-", 40044, None, 0.5),
+    ("bytes=0-999999999", 0, None, 3.0),
+]
+
+
+async def test_a_part(house: FeedHouse, listener: dict[str, str]) -> None:
     whole = sound()
-    part = whole[first:] if last is None else whole[first : last + 1]
-    status, headers, body = await house.ask(
-        "GET", PATH, listener | WHY | {"Range": asked}
-    )
-    assert (status, body) == (206, part)
-    begin = first % len(whole)
-    end = begin + len(part) - 1
-    assert headers["Content-Range"] == f"bytes {begin}-{end}/{len(whole)}"
-    assert headers["Content-Length"] == str(len(part))
-    assert (await heard(house))[-1] == ("played", seconds)
+    for asked, first, last, seconds in PARTS:
+        part = whole[first:] if last is None else whole[first : last + 1]
+        status, headers, body = await house.ask(
+            "GET", PATH, listener | WHY | {"Range": asked}
+        )
+        assert (status, body) == (206, part)
+        begin = first % len(whole)
+        end = begin + len(part) - 1
+        assert headers["Content-Range"] == f"bytes {begin}-{end}/{len(whole)}"
+        assert headers["Content-Length"] == str(len(part))
+        assert (await heard(house))[-1] == ("played", seconds)
 
 
 async def test_what_is_no_part(house: FeedHouse, listener: dict[str, str]) -> None:
