@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +73,8 @@ class Builder:
     bulk: Bulk
     tell: Progress
     most_lines: int
+    erased: frozenset[str] = frozenset()
+    """Calls an earlier store had erased: none of their lines is taken."""
     built: Built = field(default_factory=Built)
     _late: set[str] = field(default_factory=set)
     _waiting: deque[tuple[list[_Sheaf], asyncio.Future[list[CallRows]]]] = field(
@@ -89,14 +91,14 @@ class Builder:
         for count, line in enumerate(files.read(), 1):
             groups.add(line)
             if count % _LINES_A_LOOK == 0:
-                ready += groups.overflow()
+                ready += self._not_erased(groups.overflow())
                 await self._keep_nameless(groups)
                 while len(ready) >= CHUNK:
                     await self._fold(ready[:CHUNK], pool, most_waiting)
                     del ready[:CHUNK]
                     self.tell("calls", files.bytes_read, total)
         await self._keep_nameless(groups)
-        for group in groups.rest():
+        for group in self._not_erased(groups.rest()):
             ready.append(group)
             if len(ready) >= CHUNK:
                 await self._fold(ready, pool, most_waiting)
@@ -105,6 +107,9 @@ class Builder:
         while self._waiting:
             await self._write_next()
         self.tell("calls", total, total)
+
+    def _not_erased(self, groups: Iterable[Group]) -> Iterator[Group]:
+        return (g for g in groups if self.erased.isdisjoint(g.members))
 
     async def finish(self, files: JournalFiles) -> None:
         """Fold the parted calls anew; note how far the files are read."""

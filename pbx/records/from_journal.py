@@ -26,6 +26,7 @@ from pbx.records.builder import Builder, Built, Progress
 from pbx.records.bulk import building_engine, bulk_for, drop_indexes, make_indexes
 from pbx.records.bulk_folding import leave_ctrl_c_to_the_parent
 from pbx.records.database import migrate
+from pbx.records.erased_calls import seal_again
 from pbx.records.grouping import MOST_LINES
 from pbx.records.journal_files import JournalFiles
 from pbx.records.tables import calls, journal_lines, journal_offsets
@@ -45,16 +46,20 @@ async def build_store(
     *,
     workers: int | None = None,
     most_lines: int = MOST_LINES,
+    erased: frozenset[str] = frozenset(),
 ) -> Built:
     """Fold the files into the empty store at `url`; `workers` processes beside this one
-    (None: one a core), `most_lines` held in memory. Raises StoreInUseError, OSError,
-    the drivers' errors; then nothing was changed."""
+    (None: one a core), `most_lines` held in memory. What an earlier store had `erased`
+    stays out. Raises StoreInUseError, OSError, the drivers' errors; then nothing was
+    changed."""
     total = files.bytes_in_all
     if workers is None:
         workers = 0 if total < _ALONE_BELOW_BYTES else len(os.sched_getaffinity(0))
     async with _empty_store(url) as connection:
         await connection.run_sync(drop_indexes)
-        builder = Builder(connection, await bulk_for(connection), tell, most_lines)
+        await seal_again(connection, erased)
+        bulk = await bulk_for(connection)
+        builder = Builder(connection, bulk, tell, most_lines, erased)
         pool = _pool(workers) if workers else None
         try:
             await builder.take(files, pool, most_waiting=2 * workers)

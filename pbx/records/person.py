@@ -21,7 +21,7 @@ from pbx.model.call import State
 from pbx.model.category import Category
 from pbx.model.numbers import core, is_about, is_same, mentions, mentions_anywhere
 from pbx.model.review import DROPS, Review
-from pbx.records import audit, erasures
+from pbx.records import audit, erased_calls, erasures
 from pbx.records.audit import WantedEntries
 from pbx.records.base import now as wall_clock
 from pbx.records.certificates import ERASED as ERASED_ACTION
@@ -285,6 +285,7 @@ async def erase(
                         subject=subject,
                     )
                 )
+            erased_calls.remember(secrets, family)
     return made
 
 

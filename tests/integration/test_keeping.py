@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +16,12 @@ import sqlalchemy as sa
 from pbx.model.masking import ERASED
 from pbx.model.retention import Retention
 from pbx.model.review import Review
-from pbx.records import audit, certificates, erasures, reviews
+from pbx.records import audit, certificates, erased_calls, erasures, reviews
 from pbx.records.certificates import Certificate, hash_of
 from pbx.records.feed import entries_after
+from pbx.records.from_journal import build_store
 from pbx.records.journal import Journal
+from pbx.records.journal_files import JournalFiles
 from pbx.records.keeping import carry_out
 from pbx.records.privacy_tables import erasures as erased_table
 from pbx.records.privacy_tables import legal_holds
@@ -196,6 +199,38 @@ async def test_a_journal_read_again_brings_nothing_back(
     journal.close()
     assert [i async for i in compare(store.engine, mends=True)] == []
     assert [await rows(store, sa.select(table)) for table in tables] == before
+
+
+async def test_a_store_made_anew_from_journal_files_leaves_it_out(
+    store: RecordStore, secrets: Path, tmp_path: Path
+) -> None:
+    """The database is lost; the journal files and the list beside the key are not."""
+    for folder in ("two-calls-joined", "key-connected"):
+        await feed(store, folder)
+    lost = (await rows(store, sa.select(calls).order_by(calls.c.started_at)))[-2:]
+    async with store.engine.begin() as connection:
+        family = await erasures.family_of(connection, [lost[0].call_id])
+    erased_calls.remember(secrets, family)
+    journals = tmp_path / "journals"
+    journals.mkdir()
+    for n, folder in enumerate(("two-calls-joined", "key-connected")):
+        shutil.copy(REPLAY / folder / "journal.jsonl", journals / f"journal.jsonl.{n}")
+    url = f"sqlite+aiosqlite:///{tmp_path / 'anew.sqlite3'}"
+    erased = erased_calls.remembered(secrets)
+    assert erased == family
+    files = JournalFiles.below(journals)
+    await build_store(files, url, workers=0, erased=erased)
+    anew = await RecordStore.open(url)
+    there = {row.call_id for row in await rows(anew, sa.select(calls.c.call_id))}
+    assert there
+    assert there.isdisjoint(family)
+    lines = await rows(anew, sa.select(journal_lines.c.call_id).distinct())
+    assert {row.call_id for row in lines}.isdisjoint(family)
+    for folder in ("two-calls-joined", "key-connected"):
+        await feed(anew, folder)
+    assert {r.call_id for r in await rows(anew, sa.select(calls.c.call_id))} == there
+    await anew.close()
+    assert erased_calls.remembered(tmp_path / "none") == frozenset()
 
 
 async def test_a_later_call_is_recorded_all_the_same(

@@ -86,11 +86,13 @@ def _from_files(journal: Path, url: str, tell: Tell) -> Built:
     from sqlalchemy.exc import SQLAlchemyError
 
     from pbx.records.database import explain
+    from pbx.records.erased_calls import remembered
     from pbx.records.from_journal import StoreInUseError, build_store
     from pbx.records.journal_files import JournalFiles, NoJournalError
 
     try:
-        return asyncio.run(build_store(JournalFiles.below(journal), url, tell))
+        files, erased = JournalFiles.below(journal), remembered(None)
+        return asyncio.run(build_store(files, url, tell, erased=erased))
     except (NoJournalError, StoreInUseError) as error:
         typer.echo(f"Nothing was made: {error}.", err=True)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
