@@ -111,6 +111,21 @@ def fold_lines(
     return Folded(replace(call, call_id=call_id), joined)
 
 
+def is_nameless(call: Call) -> bool:
+    """Whether the lines that say who called, and what he dialled, are lost."""
+    return call.incomplete and call.ani is None
+
+
+def named(call: Call, trunk: str, number: str, ani: str) -> Call:
+    """The nameless call with what the second witness heard of it; empty: nothing."""
+    return replace(
+        call,
+        trunk=call.trunk or trunk or None,
+        number=call.number or number or None,
+        ani=ani or None,
+    )
+
+
 def _part(call_id: str, lines: Sequence[Line]) -> Call:
     """What the lines that name only this call, before it was joined, say of it."""
     mine = [line for line in lines if line.linkedid == call_id]

@@ -23,6 +23,9 @@ GAP_PATIENCE_SECONDS = 2.0
 """A witnessed channel's CHAN_START stands in the journal within milliseconds."""
 GAP_MEMORY_SECONDS = 60.0
 """How far back the alarm looks, and so how long it stands after the last gap."""
+NAMELESS_SECONDS = 600.0
+"""So long after a call's end it is seen to that the record knows its caller, if only
+the witness does."""
 MOST_AT_A_TIME = 200
 
 
@@ -98,8 +101,9 @@ def witnessed_call(row: Any) -> Call:
 async def _dead(
     connection: AsyncConnection, at: datetime, since: datetime | None
 ) -> list[str]:
-    """Open calls that the journal will never close: begun before Asterisk's last start,
-    or their caller is gone, as the witness says."""
+    """Calls to be folded anew. Open ones that the journal will never close: begun
+    before Asterisk's last start, or their caller is gone, as the witness says. And
+    those whose caller only the witness knows, which told of him later."""
     is_open = calls.c.state == State.OPEN.value
     boot = sa.select(sa.func.max(asterisk_boots.c.started_at)).scalar_subquery()
     cut_off = sa.select(calls.c.call_id).where(is_open, calls.c.started_at < boot)
@@ -114,7 +118,18 @@ async def _dead(
     )
     if since is not None:
         long_gone = long_gone.where(witnessed_calls.c.ended_at > since)
-    rows = await connection.scalars(sa.union(cut_off, long_gone).limit(MOST_AT_A_TIME))
+    nameless = (
+        sa.select(calls.c.call_id)
+        .join(witnessed_calls, witnessed_calls.c.call_id == calls.c.call_id)
+        .where(
+            calls.c.incomplete,
+            calls.c.ani.is_(None),
+            witnessed_calls.c.ani != "",
+            witnessed_calls.c.ended_at > at - timedelta(seconds=NAMELESS_SECONDS),
+        )
+    )
+    wanted = sa.union(cut_off, long_gone, nameless)
+    rows = await connection.scalars(wanted.limit(MOST_AT_A_TIME))
     return list(rows)
 
 

@@ -8,7 +8,7 @@ none, and then it is read again.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,9 @@ from pbx.records.folding import (
     columns_of,
     fold_lines,
     invites_in,
+    is_nameless,
     is_same,
+    named,
     read_line,
     record_of,
 )
@@ -204,7 +206,25 @@ class RecordStore(WitnessStore):
             )
             for call_id, lines in told.items()
         )
-        return [call for call in folded if call is not None]
+        return await self._completed(connection, [f for f in folded if f is not None])
+
+    async def _completed(
+        self, connection: AsyncConnection, folded: list[Folded]
+    ) -> list[Folded]:
+        """Whose first lines are lost, the witness may still know who called."""
+        nameless = [f.call.call_id for f in folded if is_nameless(f.call)]
+        if not nameless:
+            return folded
+        rows = await connection.execute(
+            sa.select(witnessed_calls).where(witnessed_calls.c.call_id.in_(nameless))
+        )
+        seen = {row.call_id: row for row in rows}
+        return [
+            replace(f, call=named(f.call, row.trunk, row.number, row.ani))
+            if (row := seen.get(f.call.call_id))
+            else f
+            for f in folded
+        ]
 
     async def _lines_of(
         self, connection: AsyncConnection, call_ids: Collection[str]

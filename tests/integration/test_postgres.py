@@ -304,13 +304,16 @@ async def test_followers_get_what_changed(store: RecordStore) -> None:
 NOW = datetime.now(UTC)
 
 
-async def witness(store: RecordStore, call_id: str, ended: float | None = None) -> None:
+async def witness(
+    store: RecordStore, call_id: str, ended: float | None = None, **heard: str
+) -> None:
     """Seen 30 s ago, perhaps ended since."""
     await store.witness_seen(
         call_id,
         channel="PJSIP/carrier-00000000",
         trunk="carrier",
         seen_at=NOW - timedelta(seconds=30),
+        **heard,
     )
     if ended is not None:
         at = NOW - timedelta(seconds=ended)
@@ -364,6 +367,32 @@ async def test_a_call_whose_end_the_journal_lost_is_closed(store: RecordStore) -
     record = await one(store)
     assert (record["state"], record["incomplete"]) == ("closed", True)
     assert (await look(store)).closed == 0
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
+async def test_who_called_is_known_by_the_witness_alone(
+    store: RecordStore, is_first: bool
+) -> None:
+    """The disk was full when the call began: CHAN_START and OFFERED are lost."""
+    rest = [raw for raw in connected() if b"CHAN_START" not in raw]
+    rest = [raw for raw in rest if b"OFFERED" not in raw]
+    feeder = Feeder(store)
+    if is_first:
+        await witness(store, TRUNK, ended=10, number="112", ani="0811")
+    await feeder.feed(rest)
+    if not is_first:
+        assert (await one(store))["ani"] is None
+        await witness(store, TRUNK, ended=10, number="112", ani="0811")
+        await look(store)
+    record = await one(store)
+    assert (record["ani"], record["number"], record["trunk"]) == (
+        *("0811", "112"),
+        "carrier",
+    )
+    assert record["incomplete"]
+    assert record["revision"] == (1 if is_first else 2)
+    await look(store)
+    assert (await one(store))["revision"] == record["revision"]
 
 
 async def test_old_witnesses_are_only_looked_at_whole(store: RecordStore) -> None:
