@@ -10,8 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from pbx.feed.cursors import feed_cursor
+from pbx.feed import app, routes
+from pbx.feed.problems import Problem
 from pbx.model.call import Recording, State
 from tests.fakes.feed_house import STARTED, FeedHouse, open_feed
 
@@ -20,11 +22,10 @@ CITY_WITHOUT_LIMITS = """
 requests_per_second = 10000
 burst = 100000
 """
-KNOWN = f"""
+KNOWN = """
 [parameters]
 "path.call_id" = "k-1.1"
 "path.name" = "k-1.1.wav"
-"query.after" = "{feed_cursor(2)}"
 """
 """Parameters that find something: with random ones every answer would be 404."""
 
@@ -46,6 +47,28 @@ async def filled_house(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(bytes(1000))
         yield found
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
+    """Which operations were answered how."""
+    answered: set[tuple[str, int]] = set()
+
+    async def answer(
+        route: routes.Route, request: web.Request, services: routes.Services
+    ) -> web.StreamResponse:
+        name = route.name
+        if name == "readCalls" and "from" in request.query:
+            name = "readCalls, a list"
+        try:
+            told = await routes.answer(route, request, services)
+        except Problem as problem:
+            answered.add((name, problem.status))
+            raise
+        answered.add((name, told.status))
+        return told
+
+    monkeypatch.setattr(app, "answer", answer)
+    return answered
 
 
 async def ask_everything(
@@ -93,8 +116,14 @@ async def test_no_server_error_and_every_answer_as_declared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
+    answered = watched(monkeypatch)
     async with filled_house(tmp_path, url, monkeypatch) as house:
-        await ask_everything(house, tmp_path, KNOWN, examples=8, seconds=100)
+        await ask_everything(house, tmp_path, KNOWN, examples=25, seconds=100)
+    asked = {name for name, _ in answered}
+    assert len(asked) == 11
+    well = {name for name, status in answered if status < 300}
+    assert asked - well == set(), "only ever asked wrongly"
+    assert {status for _, status in answered} >= {200, 202, 206, 400, 401, 415, 416}
 
 
 @pytest.mark.campaign
