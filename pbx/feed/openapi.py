@@ -20,6 +20,7 @@ from pbx.feed.words import RECORD, CallId, FileName, ProblemTold
 _REF = "#/components/schemas/"
 _BEARER = "token"
 _PATH = {"call_id": CallId, "name": FileName}
+_HEADERS = {"Range": {"pattern": "^bytes=[0-9]{0,18}-[0-9]{0,18}$"}}
 _PROBLEMS: Mapping[int, str] = {
     400: "The query, or the body, is not as declared here.",
     401: "No token, or one that is expired, revoked or unknown.",
@@ -150,7 +151,7 @@ def _of_headers(route: Route) -> Iterable[dict[str, Any]]:
             "name": name,
             "in": "header",
             "description": says,
-            "schema": {"type": "string", "maxLength": 320},
+            "schema": {"type": "string", "maxLength": 320} | _HEADERS.get(name, {}),
         }
 
 

@@ -118,12 +118,12 @@ async def test_no_server_error_and_every_answer_as_declared(
     url = f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
     answered = watched(monkeypatch)
     async with filled_house(tmp_path, url, monkeypatch) as house:
-        await ask_everything(house, tmp_path, KNOWN, examples=25, seconds=100)
+        await ask_everything(house, tmp_path, KNOWN, examples=12, seconds=100)
     asked = {name for name, _ in answered}
     assert len(asked) == 11
     well = {name for name, status in answered if status < 300}
     assert asked - well == set(), "only ever asked wrongly"
-    assert {status for _, status in answered} >= {200, 202, 206, 400, 401, 415, 416}
+    assert {status for _, status in answered} >= {200, 202, 400, 401, 415, 416}
 
 
 @pytest.mark.campaign
