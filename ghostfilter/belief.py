@@ -24,9 +24,17 @@ VOICE_SHARE = np.float32(0.6)
 """How much any voice adds to the slow belief in a near one."""
 NOBODY = np.float32(-8.0)
 """The logit of frames known to be a machine's, and of the time before the call."""
+LOUD_FLOOR_DBFS, QUIET_FLOOR_DBFS = -48.0, -60.0
+"""Noise buries people: whom the net hardly hears, he calls out of noise of the first
+level or more. Where it is as quiet as the second a person is heard clearly …"""
+QUIET_DOUBT = (2.5, 1.0)
+"""… so there doubt begins so much higher (near, any voice), in between by degrees."""
+FLOOR_BLOCKS, FLOOR_PLACE = 12, 1
+"""How quiet it is: the second softest 160 ms of the last 2 s."""
 SLOPE = 0.35
 """Of the slow belief: 6.3 above `doubt` it is 0.9."""
 
+_QUIET_DOUBT = np.array(2 * QUIET_DOUBT, np.float32)
 _COLUMNS = 4
 """Near and any voice; then both once more without the frames that are pure tone."""
 _KEPT = SLOW_FRAMES - 1
@@ -47,20 +55,33 @@ _QUICK = _means(QUICK_FRAMES)
 class Belief:
     """One call's belief in a person near the phone, and in any voice."""
 
-    __slots__ = ("_doubt", "_line", "_quick", "_slow", "_sure", "is_machine")
+    __slots__ = (
+        "_doubt",
+        "_line",
+        "_quick",
+        "_slow",
+        "_sure",
+        "_levels",
+        "is_machine",
+    )
 
     def __init__(self, weights: Weights) -> None:
         self._line = np.full((_KEPT + BLOCK_FRAMES, _COLUMNS), NOBODY)
         self._quick = np.full(2, -np.inf, np.float32)
         self._slow = np.full(_COLUMNS, -np.inf, np.float32)
         self._doubt, self._sure = weights.doubt, weights.sure
+        self._levels = [0.0] * FLOOR_BLOCKS
+        """Mean level of each of the last blocks, dBFS."""
         self.is_machine = False
         """Whether the call's tones are known to be a machine's: they are no voice."""
 
-    def push(self, logits: Floats, tonal: NDArray[np.bool_]) -> Floats:
+    def push(
+        self, logits: Floats, tonal: NDArray[np.bool_], level_dbfs: float
+    ) -> Floats:
         """(8, 2) logits of a block → (8, 2) their averages over the last 240 ms.
 
-        `tonal`: which frames are nothing but tone. Raises FloatingPointError for what
+        `tonal`: which frames are nothing but tone; `level_dbfs`: the frames' mean
+        level. Raises FloatingPointError for what
         is no number: compared with anything it is never the higher, so it would pass
         for nobody.
         """
@@ -73,7 +94,7 @@ class Belief:
         new[:, 0] += VOICE_SHARE * new[:, 1]
         new[:, 2:] = new[:, :2]
         new[tonal, 2:] = NOBODY
-        slow = np.maximum.reduce(_SLOW @ line)
+        slow = np.maximum.reduce(_SLOW @ line) - self._quiet(level_dbfs) * _QUIET_DOUBT
         np.maximum(self._slow, slow, out=self._slow)
         quick: Floats = _QUICK @ line[-len(_QUICK[0]) :, :2]
         quick[:, 0] -= VOICE_SHARE * quick[:, 1]
@@ -82,7 +103,7 @@ class Belief:
 
     @property
     def person(self) -> float:
-        """0…1, slowly judged; 0.5 at the net's `doubt`."""
+        """0…1, slowly judged; 0.5 at the net's `doubt` where there is noise."""
         return self._slowly(NEAR)
 
     @property
@@ -97,6 +118,14 @@ class Belief:
     def _slowly(self, head: int) -> float:
         slow = self._slow[head + 2 * self.is_machine] - self._doubt[head]
         return _logistic(SLOPE * float(slow))
+
+    def _quiet(self, level_dbfs: float) -> float:
+        """How quiet the line is just now: 0 (a person may be buried) … 1."""
+        self._levels.append(level_dbfs)
+        del self._levels[0]
+        floor = sorted(self._levels)[FLOOR_PLACE]
+        quiet = (LOUD_FLOOR_DBFS - floor) / (LOUD_FLOOR_DBFS - QUIET_FLOOR_DBFS)
+        return max(0.0, min(1.0, quiet))
 
 
 def _logistic(z: float) -> float:

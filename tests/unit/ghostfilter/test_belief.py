@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghostfilter.belief import NEAR, QUICK_FRAMES, SLOW_FRAMES, Belief
+from ghostfilter.belief import (
+    LOUD_FLOOR_DBFS,
+    NEAR,
+    QUICK_FRAMES,
+    QUIET_FLOOR_DBFS,
+    SLOW_FRAMES,
+    Belief,
+)
 from ghostfilter.net import shipped_weights
 from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
@@ -17,16 +24,19 @@ WEIGHTS = replace(
     sure=np.array([2.0, 2.0], np.float32),
 )
 NO_TONE = np.zeros(BLOCK_FRAMES, np.bool_)
+NOISE = -30.0
 
 
-def after(*logits: float, tonal: bool = False, machine: bool = False) -> Belief:
+def after(
+    *logits: float, tonal: bool = False, machine: bool = False, level: float = NOISE
+) -> Belief:
     """The belief after so many frames; a voice's logit is the near one's."""
     belief = Belief(WEIGHTS)
     belief.is_machine = machine
     padded = list(logits) + [-8.0] * (-len(logits) % BLOCK_FRAMES)
     for at in range(0, len(padded), BLOCK_FRAMES):
         block = np.array(padded[at : at + BLOCK_FRAMES], np.float32)
-        belief.push(np.stack([block, block], axis=1), NO_TONE | tonal)
+        belief.push(np.stack([block, block], axis=1), NO_TONE | tonal, level)
     return belief
 
 
@@ -45,12 +55,30 @@ def test_what_goes_on_for_long_at_half_strength_is_doubt() -> None:
     assert belief.sureness(NEAR) < 0.9
 
 
+def test_out_of_noise_less_is_doubt_than_in_a_quiet_line() -> None:
+    weak = [-1.1] * (2 * SLOW_FRAMES)
+    levels = (-30.0, LOUD_FLOOR_DBFS, -54.0, QUIET_FLOOR_DBFS, -90.0)
+    beliefs = [after(*weak, level=level) for level in levels]
+    believed = [(one.person, one.voices) for one in beliefs]
+    assert believed[0] == believed[1] > believed[2] > believed[3] == believed[4]
+    assert believed[1][0] > 0.5 > believed[3][0]
+    assert len({one.sureness(NEAR) for one in beliefs}) == 1
+
+
+def test_who_was_in_doubt_stays_so_when_the_line_falls_silent() -> None:
+    belief = after(*[-1.1] * (2 * SLOW_FRAMES), level=-30.0)
+    before = belief.person
+    for _ in range(40):
+        belief.push(np.full((BLOCK_FRAMES, 2), -8, np.float32), NO_TONE, -90.0)
+    assert belief.person == before > 0.5
+
+
 def test_the_belief_never_falls() -> None:
     belief = Belief(WEIGHTS)
     seen = []
     for logit in (-6, 3, -6, -6, -6, -6, 1, -8):
         logits = np.full((BLOCK_FRAMES, 2), logit, np.float32)
-        belief.push(logits, NO_TONE)
+        belief.push(logits, NO_TONE, NOISE)
         seen.append(belief.person)
     assert seen == sorted(seen)
 
@@ -67,7 +95,7 @@ def test_the_quick_averages_are_the_net_s_own() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 3, (10 * BLOCK_FRAMES, 2)).astype(np.float32)
     quick: list[Floats] = [
-        belief.push(logits[at : at + BLOCK_FRAMES], NO_TONE)
+        belief.push(logits[at : at + BLOCK_FRAMES], NO_TONE, NOISE)
         for at in range(0, len(logits), BLOCK_FRAMES)
     ]
     found = np.concatenate(quick)
@@ -80,4 +108,4 @@ def test_the_quick_averages_are_the_net_s_own() -> None:
 def test_what_is_no_number_is_an_error_not_nobody(bad: float) -> None:
     logits = np.full((BLOCK_FRAMES, 2), bad, np.float32)
     with pytest.raises(FloatingPointError, match="no number"):
-        Belief(WEIGHTS).push(logits, NO_TONE)
+        Belief(WEIGHTS).push(logits, NO_TONE, NOISE)
