@@ -17,7 +17,7 @@ COMMANDS = ("access", "erase", "hold", "certificates")
 
 HELP = """Personal data (UU PDP 27/2022): what is there of one person, and its erasure.
 
-What is kept of callers goes by itself, class by class, as [retention] in
+What is kept of callers goes by itself, as the table retention says in
 city.toml says. These commands answer one person, by telephone number, however
 it is written: 0812…, +62812… and 62812… are one.
 
