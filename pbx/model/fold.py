@@ -184,6 +184,9 @@ class _Story:
         disposition, is_regular = self._disposition(facts, connected_at, direction)
         holds = self.notes.holds(self.channels, ended_at)
         started, hung_up = self.caller.started, self.caller.hung_up
+        # A torn CHAN_START says "" of what was torn off.
+        caller = (started.caller or None) if started else None
+        dialled = (started.dialled or None) if started else None
         is_told = bool(talks) and self.is_over
         return Call(
             call_id=self.call_id,
@@ -194,8 +197,8 @@ class _Story:
             truncated=self.is_truncated,
             joined=self.joined,
             trunk=offered.trunk if offered else self._trunk(),
-            number=offered.number if offered else started.dialled if started else None,
-            ani=offered.ani if offered else started.caller if started else None,
+            number=offered.number if offered else dialled,
+            ani=offered.ani if offered else caller,
             presentation=offered.presentation if offered else None,
             flow=offered.flow if offered else None,
             started_at=self.caller.first_at,
