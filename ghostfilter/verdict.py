@@ -26,7 +26,8 @@ SILENT_DBFS = -48.0
 LOWEST_FLOOR_DBFS = -66.0
 """Lines gated to digital silence have no floor of their own; this one is assumed."""
 DROWNING_DBFS = -22.0
-"""A line that is never softer than this may drown whoever calls: that is doubt."""
+"""A line that is never softer than this may drown whoever calls: that is doubt, unless
+the loud sound is a machine's own."""
 MEDIA_SHARE = 0.8
 """Less of the expected audio than this proves nothing about the caller."""
 MEDIA_SECONDS = 2.0
@@ -175,7 +176,7 @@ def _kind(evidence: Evidence, policy: Policy) -> Reason:
     sounds = {heard.sound for heard in evidence.heard}
     if evidence.person >= policy.release_below or sounds & PERSON:
         return Reason.DOUBT
-    if evidence.floor_dbfs >= DROWNING_DBFS:
+    if evidence.floor_dbfs >= DROWNING_DBFS and not sounds & _MACHINES:
         return Reason.DOUBT
     if evidence.voices >= SURE or Sound.DISTANT_VOICE in sounds:
         return Reason.DISTANT
@@ -257,7 +258,7 @@ def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool
         and context.asked >= ASKED_ENOUGH
         and has_media(evidence, context)
         and evidence.person < 0.5
-        and evidence.floor_dbfs < DROWNING_DBFS
+        and (reason is Reason.MACHINE or evidence.floor_dbfs < DROWNING_DBFS)
         and not any(heard.sound in PERSON for heard in evidence.heard)
     )
 

@@ -53,6 +53,19 @@ def test_a_voice_passes_and_says_why() -> None:
     assert verdict.confidence == 0.95
 
 
+def test_a_line_that_drowns_its_caller_is_doubt_unless_a_machine_is_that_loud() -> None:
+    loud = {"floor_dbfs": -20.0, "loudest_dbfs": -12.0}
+    works = judge(replace(STREET, **loud), RELEASE_ALL, WHOLE)
+    assert told(works) == (Ruling.LOW_PRIORITY, Reason.DOUBT)
+    fax = judge(replace(hearing(Sound.FAX), **loud), RELEASE_ALL, WHOLE)
+    assert told(fax) == (Ruling.RELEASE, Reason.MACHINE)
+    believed = replace(hearing(Sound.FAX), person=0.55, **loud)
+    assert told(judge(believed, RELEASE_ALL, WHOLE)) == (
+        Ruling.LOW_PRIORITY,
+        Reason.DOUBT,
+    )
+
+
 @pytest.mark.parametrize("asked", [1, 2])
 @pytest.mark.parametrize("sound", sorted(PERSON - {Sound.ANSWER}))
 def test_every_sound_of_a_person_passes_at_once(sound: Sound, asked: int) -> None:
