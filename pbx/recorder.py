@@ -20,6 +20,7 @@ from pathlib import Path
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from pbx.records import erased_calls
 from pbx.records.base import now
 from pbx.records.database import explain
 from pbx.records.journal import MAX_BATCH_LINES, NOTES, Batch, Journal
@@ -53,8 +54,12 @@ class Recorder:
         status: Status,
         notes_path: Path | None = None,
         proofs: Proofs | None = None,
+        secrets: Path | None = None,
     ) -> None:
+        """`secrets`: the folder with the list of erased calls; None: where the
+        settings say."""
         self.proofs = proofs
+        self.secrets = secrets
         self.journal_path = journal_path
         self.database_url = database_url
         self.status = status
@@ -135,6 +140,7 @@ class Recorder:
         if self._store is None:
             self._store = await RecordStore.open(self.database_url)
             async with asyncio.timeout(STORE_DEADLINE_SECONDS):
+                await self._leave_out_the_erased(self._store)
                 positions = await self._store.positions()
                 for journal in self._journals:
                     journal.reset(positions)
@@ -143,6 +149,27 @@ class Recorder:
             self._told = ""
             _log.info("record store open")
         return self._store
+
+    async def _leave_out_the_erased(self, store: RecordStore) -> None:
+        """A store that was lost is made anew from the journal: not those calls. If
+        their list cannot be read, a store that has read nothing yet must wait."""
+        try:
+            agreed = await erased_calls.agree(store.engine, self.secrets)
+        except erased_calls.ErasedListError as error:
+            self.status.raise_alarm("erased-list-unusable", f"{error}.")
+            if await erased_calls.is_new(store.engine):
+                raise
+            return
+        self.status.clear_alarm("erased-list-unusable")
+        if agreed.sealed:
+            _log.warning("%d calls erased earlier are left out", agreed.sealed)
+        if agreed.whole:
+            _log.warning(
+                "%d calls of %s stand in the store unerased: after a backup was "
+                "restored, or an erasure broken off, repeat `gerbang privacy erase`",
+                agreed.whole,
+                erased_calls.file_of(self.secrets),
+            )
 
     async def _let_go(self) -> None:
         """Drop what may be half done; the next step begins from what is stored."""
@@ -252,6 +279,8 @@ class Recorder:
             )
 
     def _complain(self, error: Exception) -> None:
+        if isinstance(error, erased_calls.ErasedListError):
+            return  # its own alarm stands
         self.status.raise_alarm(
             "database-unreachable",
             "The record store does not take records. Calls are served and the journal "

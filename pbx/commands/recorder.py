@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
                 status,
                 settings.notes,
                 proofs,
+                settings.secrets,
             )
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from pbx.model.audit import FIRST, Anchor, Check, Entry, key_id, mac_of
 from pbx.records.audit_tables import audit
 from pbx.records.base import now
+from pbx.records.private_files import append as append_lines
+from pbx.records.private_files import give_to_owner
 from pbx.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -88,15 +90,8 @@ class AuditFiles:
 
     def anchor(self, entries: Sequence[Entry]) -> None:
         """Write down that these stand in the chain. Raises OSError."""
-        self._make_directory()
         lines = "".join(f"{e.seq} {e.mac} {e.at.isoformat()}\n" for e in entries)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self.anchor_file, flags, 0o600)
-        try:
-            os.write(descriptor, lines.encode())
-            self._give_to_owner(descriptor)
-        finally:
-            os.close(descriptor)
+        append_lines(self.anchor_file, lines)
 
     def _read(self) -> list[bytes]:
         try:
@@ -124,7 +119,7 @@ class AuditFiles:
         try:
             os.write(descriptor, random_bytes.token_hex(32).encode() + b"\n")
             os.fsync(descriptor)
-            self._give_to_owner(descriptor)
+            give_to_owner(descriptor, self.directory)
             with suppress(FileExistsError):
                 os.link(draft, self.key_file)
                 _log.warning("made a new audit key: %s", self.key_file)
@@ -134,13 +129,6 @@ class AuditFiles:
 
     def _make_directory(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def _give_to_owner(self, descriptor: int) -> None:
-        """What root makes belongs to whoever owns the state, as all there is."""
-        if os.geteuid() == 0:
-            owner = self.directory.parent.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            os.chown(self.directory, owner.st_uid, owner.st_gid)
 
 
 def files_of(secrets: Path | None) -> AuditFiles:

@@ -268,12 +268,13 @@ async def erase(
             async with engine.begin() as connection:
                 family = await erasures.family_of(connection, ids)
                 if chosen[0].is_own:
-                    await erasures.blank(connection, family, rule="request")
+                    await erasures.blank(connection, family, rule=erased_calls.REQUEST)
                     await _forget_audio(connection, family)
                 else:
                     await erasures.blank_mentions(
-                        connection, family, person.number, rule="request"
+                        connection, family, person.number, rule=erased_calls.REQUEST
                     )
+                erased_calls.remember(secrets, family)
                 made.append(
                     await certify(
                         connection,
@@ -285,7 +286,6 @@ async def erase(
                         subject=subject,
                     )
                 )
-            erased_calls.remember(secrets, family)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import wave
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -32,8 +33,9 @@ from pbx.model.events import Judged
 from pbx.model.masking import ERASED
 from pbx.model.numbers import mentions_anywhere
 from pbx.model.review import Review
+from pbx.records import erased_calls, reviews
 from pbx.records import person as persons
-from pbx.records import reviews
+from pbx.records.privacy_tables import erasures
 from pbx.records.store import RecordStore
 from pbx.records.tables import (
     calls,
@@ -245,6 +247,25 @@ def test_the_certificate_is_in_the_chain_without_the_number(state: Path) -> None
     assert "a person's calls" in run("privacy", "certificates").stdout
     verified = run("audit", "verify")
     assert (verified.exit_code, "the audit is whole" in verified.stdout) == (0, True)
+
+
+def test_the_list_of_the_erased_stands_before_the_commit(state: Path) -> None:
+    """Root runs the command; the recorder, another user, must read the list."""
+    if os.geteuid() == 0:
+        os.chown(state, 12345, 12345)
+    assert run(*ERASE, "--yes").exit_code == 0
+    path = erased_calls.file_of(state / "secrets")
+    assert erased_calls.remembered(state / "secrets") >= {A, B, C, D}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_uid == state.stat().st_uid
+
+
+def test_what_cannot_be_listed_is_not_erased(state: Path) -> None:
+    erased_calls.file_of(state / "secrets").mkdir(parents=True)
+    done = run(*ERASE, "--yes")
+    assert done.exit_code == 1, done.output
+    assert record(state, A)["ani"] == "081234567890"
+    assert rows(state, sa.select(erasures)) == []
 
 
 def test_open_cases_may_stay(state: Path) -> None:

@@ -28,7 +28,7 @@ from pbx.model.call import Call, as_record
 from pbx.model.events import read_event
 from pbx.model.fold import fold
 from pbx.recorder import Recorder
-from pbx.records import folding, store
+from pbx.records import erased_calls, erasures, folding, store
 from pbx.records.database import open_engine
 from pbx.records.queries import Wanted, last_calls
 from pbx.records.store import RecordStore
@@ -219,7 +219,9 @@ class Starter:
 
     def __call__(self, url: str) -> Running:
         status = Status(self.run, "recorder")
-        worker = Recorder(self.journal, url, status, self.notes)
+        worker = Recorder(
+            self.journal, url, status, self.notes, secrets=self.run.parent / "secrets"
+        )
         one = Running(worker, status, asyncio.create_task(worker.run()))
         self.started.append(one)
         return one
@@ -270,6 +272,64 @@ async def test_a_record_is_there_half_a_second_after_hang_up(
     print(f"record after hang-up: {[round(d, 3) for d in delays]} s")
     assert sorted(delays)[2] < 0.5
     assert max(delays) < 2.0
+
+
+async def test_who_was_erased_stays_out_of_a_store_made_anew(
+    process: Process, journal: Path, url: str, tmp_path: Path
+) -> None:
+    """The store is lost; the journal and the list beside the key are not."""
+    erased_calls.remember(tmp_path / "secrets", [call_id(0)])
+    write_call(journal, 0)
+    write_call(journal, 1)
+    process.start()
+    await until(lambda: is_closed(url, 1), 20)
+    process.end(signal.SIGTERM)
+    assert [r["call_id"] for r in await everything(url)] == [call_id(1)]
+    engine = open_engine(url, writes=False)
+    async with engine.connect() as connection:
+        lines = await connection.scalars(sa.select(journal_lines.c.call_id))
+        assert set(lines) == {call_id(1)}
+    await engine.dispose()
+
+
+async def test_without_the_list_a_new_store_waits_and_an_old_one_does_not(
+    start: Starter, journal: Path, sqlite_url: str, tmp_path: Path
+) -> None:
+    broken = erased_calls.file_of(tmp_path / "secrets")
+    broken.mkdir(parents=True)  # root may read every file; a folder it cannot
+    write_call(journal, 0)
+    running = start(sqlite_url)
+    await until(lambda: running.has_alarm("erased-list-unusable"), 10)
+    assert "Give it" in running.status.alarms["erased-list-unusable"]["sentence"]
+    assert await everything(sqlite_url) == []
+    broken.rmdir()
+    await until(lambda: is_closed(sqlite_url, 0), 10)
+    assert not running.has_alarm("erased-list-unusable")
+    await running.stop()
+    broken.mkdir()
+    running = start(sqlite_url)
+    write_call(journal, 1)
+    await until(lambda: is_closed(sqlite_url, 1), 10)
+    assert running.has_alarm("erased-list-unusable")
+
+
+async def test_an_older_store_gets_its_list(
+    start: Starter, journal: Path, url: str, tmp_path: Path
+) -> None:
+    write_call(journal, 0)
+    running = start(url)
+    await until(lambda: is_closed(url, 0), 20)
+    await running.stop()
+    engine = open_engine(url)
+    async with engine.begin() as connection:
+        await erasures.blank(connection, [call_id(0)], rule="request")
+        await erasures.seal(connection, ["retained"], rule="raw_line_days = 90")
+    await engine.dispose()
+    erased_calls.remember(tmp_path / "secrets", [call_id(1)])
+    running = start(url)
+    await until(lambda: call_id(0) in erased_calls.remembered(tmp_path / "secrets"), 10)
+    await running.stop()
+    assert erased_calls.remembered(tmp_path / "secrets") == {call_id(0), call_id(1)}
 
 
 async def test_rotation_while_running(
