@@ -247,6 +247,9 @@ def _surveyed(said: Mapping[str, str]) -> Surveyed:
     return Surveyed(score)
 
 
+_COLON = "\x01"
+"""How the dialplan sends a `:` of a header: Asterisk would cut the text there."""
+
 _READERS: Mapping[str, Callable[[Mapping[str, str]], Fact]] = {
     "OFFERED": lambda said: Offered(
         number=said.get("number", ""),
@@ -291,7 +294,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, str]], Fact]] = {
     "CALLER": lambda said: CallerTold(
         header=said["header"],
         part=_count(said, "part"),
-        value=said.get("value", ""),
+        value=said.get("value", "").replace(_COLON, ":"),
     ),
     "RECORDING": lambda said: RecordingBegan(name=said["name"]),
     "HELD": lambda said: Held(by=said.get("by", "")),

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from pbx.asterisk.render import CALLER_PIECE, CALLER_PIECES
+from pbx.model.call import Call, Direction
+from pbx.model.channels import birth, group
 from pbx.model.events import ChannelStarted, read_event
+from pbx.model.fold import fold
 from pbx.simulator.script import Press, Script
 from pbx.simulator.sipp import SippResult, run_scenario
 from pbx.simulator.trial import TrialCity, TrialError
@@ -34,7 +38,13 @@ NAMES = {
     "emoji": '"🔥 tolong 🔥"',
     "control characters": '"a%0d%0ab"',
     "2000 characters": f'"{"a" * 2000}"',
+    "smiley": '"Budi :)"',
+    "offset": '"b):1:2"',
+    "parentheses": '")(:)((:0:1"',
+    "braces": '"}:1}${EXTEN:1}${"',
+    "expression": '"$[1 + 1]:2)]:1"',
 }
+ASSERTED_CHARACTERS = CALLER_PIECE * CALLER_PIECES
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -75,6 +85,16 @@ def invites(city: TrialCity) -> int:
     )
 
 
+def calls_told(city: TrialCity) -> list[Call]:
+    """The records of those who came in, in order."""
+    events = map(read_event, city.journal_lines())
+    calls = [fold(some) for some in group(events)]
+    return sorted(
+        (call for call in calls if call.direction is Direction.INCOMING),
+        key=lambda call: birth(call.call_id),
+    )
+
+
 @pytest.mark.parametrize("display", NAMES.values(), ids=NAMES.keys())
 async def test_any_name_is_served(city: TrialCity, display: str) -> None:
     before = invites(city)
@@ -83,6 +103,21 @@ async def test_any_name_is_served(city: TrialCity, display: str) -> None:
     assert result.code == 0, result.said
     await still_serves(city)
     assert invites(city) == before + 2
+    odd, decent = calls_told(city)[-2:]
+    printable = "".join(c for c in identity if " " <= c <= "~")
+    assert odd.caller.asserted == printable[:ASSERTED_CHARACTERS]
+    assert odd.ani == "081555000111"
+    assert [odd.incomplete, decent.incomplete] == [False, False]
+
+
+async def test_an_odd_number_keeps_its_digits(city: TrialCity) -> None:
+    """A user part may be `0815):500)`, the colon escaped."""
+    identity = "<sip:0815)%3A500)@kediri.example>"
+    result = await play(city, "odd-name", display='"x):1"', identity=identity)
+    assert result.code == 0, result.said
+    await still_serves(city)
+    odd = calls_told(city)[-2]
+    assert (odd.ani, odd.caller.asserted) == ("0815500", identity)
 
 
 async def test_cancel_crosses_the_answer(city: TrialCity) -> None:

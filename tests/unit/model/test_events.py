@@ -117,6 +117,11 @@ def test_bridge_and_hangup_tell_their_extra() -> None:
             "header=asserted&part=1&value=%22A%20B%22%20%3Csip%3A%2B62%40x%3E",
             CallerTold("asserted", 1, '"A B" <sip:+62@x>'),
         ),
+        (
+            "CALLER",
+            "header=asserted&part=1&value=%22%01)%22%20%3Csip%01%2B62%40x%3E",
+            CallerTold("asserted", 1, '":)" <sip:+62@x>'),
+        ),
         ("RECORDING", "name=a-1.2.wav", RecordingBegan("a-1.2.wav")),
         ("HELD", "by=101", Held("101")),
         ("UNHELD", "", Unheld("")),

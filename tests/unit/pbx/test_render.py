@@ -199,12 +199,36 @@ def test_there_are_media_ports_for_more_calls_than_we_filter() -> None:
 
 
 def test_foreign_text_is_used_nowhere_but_inside_filter() -> None:
-    foreign = re.compile(
-        r"\$\{(CALLERID\([a-z]+\)|EXTEN|INTAKE_QUEUE|INTAKE_PRIORITY)\}"
-    )
+    """Taken whole into SAID first, and cleaned by that name: in `${FILTER(a,${text})}`
+    a `):` of the text would cut it. `pres` and what the intake says have neither."""
+    ours = re.compile(r"\$\{(CALLERID\(pres\)|INTAKE_QUEUE|INTAKE_PRIORITY)\}")
+    foreign = re.compile(r"\$\{(?:CALLERID|PJSIP_HEADER|EXTEN)\b|\bREPLACE\(SAID,")
     for line in PLAN.splitlines():
-        for match in foreign.finditer(line.split(";")[0]):
-            assert re.search(r"FILTER\([^$]*$", line[: match.start()]), line
+        told = line.split(";")[0]
+        for match in ours.finditer(told):
+            assert re.search(r"FILTER\([^$]*$", told[: match.start()]), line
+        for match in foreign.finditer(ours.sub("", told)):
+            before = ours.sub("", told)[: match.start()]
+            if match[0].startswith("REPLACE"):
+                assert re.search(r"FILTER\([^$]*\$\{$", before), line
+            else:
+                assert before.endswith("Set(SAID="), line
+
+
+def test_what_was_said_is_handed_on_only_once_it_has_no_colon() -> None:
+    known = {
+        "Set(SAID=${SAID:120})",
+        "URIENCODE(${SAID:0:120})",
+        "LEN(${SAID})",
+    }
+    text = re.sub("|".join(map(re.escape, known)), "", PLAN)
+    left = "\n".join(line.split(";")[0] for line in text.splitlines())
+    assert not re.search(r"\$\{SAID\b", left)
+    steps = read_dialplan(PLAN).contexts["filter-filter0"]["s"]
+    told = [step.arguments for step in steps]
+    for i, line in enumerate(told):
+        if line.startswith("SAID=${PJSIP_HEADER("):
+            assert r",${REPLACE(SAID,:,\x01)})}" in told[i + 1]
 
 
 def test_our_variables_do_not_hide_behind_asterisks_own() -> None:
