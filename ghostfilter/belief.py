@@ -27,10 +27,15 @@ NOBODY = np.float32(-8.0)
 LOUD_FLOOR_DBFS, QUIET_FLOOR_DBFS = -48.0, -60.0
 """Noise buries people: whom the net hardly hears, he calls out of noise of the first
 level or more. Where it is as quiet as the second a person is heard clearly …"""
-QUIET_DOUBT = (2.5, 1.0)
+QUIET_DOUBT = (2.2, 0.8)
 """… so there doubt begins so much higher (near, any voice), in between by degrees."""
+SOFT_DBFS, LOUD_DBFS = -23.0, -15.0
+"""All that holds of soft sounds. What is as loud as the second (a scream is, cloth is
+not) is judged as in noise."""
 FLOOR_BLOCKS, FLOOR_PLACE = 12, 1
 """How quiet it is: the second softest 160 ms of the last 2 s."""
+LOUD_BLOCKS = 5
+"""How loud: the loudest frame of the last 0.8 s."""
 SLOPE = 0.35
 """Of the slow belief: 6.3 above `doubt` it is 0.9."""
 
@@ -62,6 +67,7 @@ class Belief:
         "_slow",
         "_sure",
         "_levels",
+        "_peaks",
         "is_machine",
     )
 
@@ -72,16 +78,16 @@ class Belief:
         self._doubt, self._sure = weights.doubt, weights.sure
         self._levels = [0.0] * FLOOR_BLOCKS
         """Mean level of each of the last blocks, dBFS."""
+        self._peaks = [0.0] * LOUD_BLOCKS
+        """Their loudest frames."""
         self.is_machine = False
         """Whether the call's tones are known to be a machine's: they are no voice."""
 
-    def push(
-        self, logits: Floats, tonal: NDArray[np.bool_], level_dbfs: float
-    ) -> Floats:
+    def push(self, logits: Floats, tonal: NDArray[np.bool_], dbfs: Floats) -> Floats:
         """(8, 2) logits of a block → (8, 2) their averages over the last 240 ms.
 
-        `tonal`: which frames are nothing but tone; `level_dbfs`: the frames' mean
-        level. Raises FloatingPointError for what
+        `tonal`: which frames are nothing but tone; `dbfs`: the frames'
+        levels. Raises FloatingPointError for what
         is no number: compared with anything it is never the higher, so it would pass
         for nobody.
         """
@@ -94,7 +100,7 @@ class Belief:
         new[:, 0] += VOICE_SHARE * new[:, 1]
         new[:, 2:] = new[:, :2]
         new[tonal, 2:] = NOBODY
-        slow = np.maximum.reduce(_SLOW @ line) - self._quiet(level_dbfs) * _QUIET_DOUBT
+        slow = np.maximum.reduce(_SLOW @ line) - self._quiet(dbfs) * _QUIET_DOUBT
         np.maximum(self._slow, slow, out=self._slow)
         quick: Floats = _QUICK @ line[-len(_QUICK[0]) :, :2]
         quick[:, 0] -= VOICE_SHARE * quick[:, 1]
@@ -119,13 +125,19 @@ class Belief:
         slow = self._slow[head + 2 * self.is_machine] - self._doubt[head]
         return _logistic(SLOPE * float(slow))
 
-    def _quiet(self, level_dbfs: float) -> float:
-        """How quiet the line is just now: 0 (a person may be buried) … 1."""
-        self._levels.append(level_dbfs)
-        del self._levels[0]
-        floor = sorted(self._levels)[FLOOR_PLACE]
-        quiet = (LOUD_FLOOR_DBFS - floor) / (LOUD_FLOOR_DBFS - QUIET_FLOOR_DBFS)
-        return max(0.0, min(1.0, quiet))
+    def _quiet(self, dbfs: Floats) -> float:
+        """How quiet line and sound are just now: 0 (a person may be buried) … 1."""
+        self._levels.append(float(dbfs.mean()))
+        self._peaks.append(float(dbfs.max()))
+        del self._levels[0], self._peaks[0]
+        floor, peak = sorted(self._levels)[FLOOR_PLACE], max(self._peaks)
+        quiet = _share(floor, LOUD_FLOOR_DBFS, QUIET_FLOOR_DBFS)
+        return quiet * _share(peak, LOUD_DBFS, SOFT_DBFS)
+
+
+def _share(level: float, none: float, whole: float) -> float:
+    """0 at `none` and beyond … 1 at `whole`."""
+    return max(0.0, min(1.0, (none - level) / (none - whole)))
 
 
 def _logistic(z: float) -> float:

@@ -147,8 +147,7 @@ class Detector:
         features = self._features.of(block, bands, explained, self._echo.correlation)
         logits = self._net.push(features)
         logits[machine] = NOBODY
-        level = float(block.dbfs.mean())
-        smooth = self._belief.push(logits, self._tones.explains(), level)
+        smooth = self._belief.push(logits, self._tones.explains(), block.dbfs)
         pitch = (block.dbfs, self._features.harmonicity, self._features.hertz)
         near = smooth[:, NEAR] >= self._sure[NEAR]
         self._near.push(block.first_frame, near, *pitch)

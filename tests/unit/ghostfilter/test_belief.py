@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from ghostfilter.belief import (
+    LOUD_DBFS,
     LOUD_FLOOR_DBFS,
     NEAR,
     QUICK_FRAMES,
     QUIET_FLOOR_DBFS,
     SLOW_FRAMES,
+    SOFT_DBFS,
     Belief,
 )
 from ghostfilter.net import shipped_weights
@@ -27,6 +29,11 @@ NO_TONE = np.zeros(BLOCK_FRAMES, np.bool_)
 NOISE = -30.0
 
 
+def levels(dbfs: float) -> Floats:
+    """Eight frames of that level."""
+    return np.full(BLOCK_FRAMES, dbfs, np.float32)
+
+
 def after(
     *logits: float, tonal: bool = False, machine: bool = False, level: float = NOISE
 ) -> Belief:
@@ -36,7 +43,7 @@ def after(
     padded = list(logits) + [-8.0] * (-len(logits) % BLOCK_FRAMES)
     for at in range(0, len(padded), BLOCK_FRAMES):
         block = np.array(padded[at : at + BLOCK_FRAMES], np.float32)
-        belief.push(np.stack([block, block], axis=1), NO_TONE | tonal, level)
+        belief.push(np.stack([block, block], axis=1), NO_TONE | tonal, levels(level))
     return belief
 
 
@@ -65,11 +72,27 @@ def test_out_of_noise_less_is_doubt_than_in_a_quiet_line() -> None:
     assert len({one.sureness(NEAR) for one in beliefs}) == 1
 
 
+def test_a_loud_sound_in_a_quiet_line_is_judged_as_in_noise() -> None:
+    def believed(peak: float) -> float:
+        belief = Belief(WEIGHTS)
+        for block in range(24):
+            dbfs = levels(-80.0)
+            if block == 20:
+                dbfs[3] = peak
+            logit = -1.1 if block >= 12 else -8.0
+            belief.push(np.full((BLOCK_FRAMES, 2), logit, np.float32), NO_TONE, dbfs)
+        return belief.person
+
+    assert believed(-5.0) == believed(LOUD_DBFS) > 0.5
+    assert believed(LOUD_DBFS) > believed(-19.0) > believed(SOFT_DBFS)
+    assert believed(SOFT_DBFS) == believed(-60.0) < 0.5
+
+
 def test_who_was_in_doubt_stays_so_when_the_line_falls_silent() -> None:
     belief = after(*[-1.1] * (2 * SLOW_FRAMES), level=-30.0)
     before = belief.person
     for _ in range(40):
-        belief.push(np.full((BLOCK_FRAMES, 2), -8, np.float32), NO_TONE, -90.0)
+        belief.push(np.full((BLOCK_FRAMES, 2), -8, np.float32), NO_TONE, levels(-90.0))
     assert belief.person == before > 0.5
 
 
@@ -78,7 +101,7 @@ def test_the_belief_never_falls() -> None:
     seen = []
     for logit in (-6, 3, -6, -6, -6, -6, 1, -8):
         logits = np.full((BLOCK_FRAMES, 2), logit, np.float32)
-        belief.push(logits, NO_TONE, NOISE)
+        belief.push(logits, NO_TONE, levels(NOISE))
         seen.append(belief.person)
     assert seen == sorted(seen)
 
@@ -95,7 +118,7 @@ def test_the_quick_averages_are_the_net_s_own() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 3, (10 * BLOCK_FRAMES, 2)).astype(np.float32)
     quick: list[Floats] = [
-        belief.push(logits[at : at + BLOCK_FRAMES], NO_TONE, NOISE)
+        belief.push(logits[at : at + BLOCK_FRAMES], NO_TONE, levels(NOISE))
         for at in range(0, len(logits), BLOCK_FRAMES)
     ]
     found = np.concatenate(quick)
@@ -108,4 +131,4 @@ def test_the_quick_averages_are_the_net_s_own() -> None:
 def test_what_is_no_number_is_an_error_not_nobody(bad: float) -> None:
     logits = np.full((BLOCK_FRAMES, 2), bad, np.float32)
     with pytest.raises(FloatingPointError, match="no number"):
-        Belief(WEIGHTS).push(logits, NO_TONE, NOISE)
+        Belief(WEIGHTS).push(logits, NO_TONE, levels(NOISE))
