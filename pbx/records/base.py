@@ -35,6 +35,19 @@ OUTBOX_LOCK = 112_113
 """PostgreSQL's advisory lock that makes the order of cursors the order of commits."""
 
 
+RECORDS_LOCK = 112_115
+"""PostgreSQL's advisory lock of whoever writes records, held until commit."""
+
+
+async def write_alone(connection: AsyncConnection) -> None:
+    """First in a transaction that reads records in order to write them: nobody else
+    does until it is committed. Else a line is taken in while its call is erased, and
+    each writes over the other. SQLite has one writer at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        lock = sa.func.pg_advisory_xact_lock(RECORDS_LOCK)
+        await connection.execute(sa.select(lock))
+
+
 async def announce(connection: AsyncConnection, call_id: str, revision: int) -> None:
     """Tell consumers that there is a new revision, in the transaction that writes it.
 

@@ -112,8 +112,8 @@ def _curable(secrets: Path | None) -> Iterator[None]:
     except (OSError, UnicodeDecodeError) as error:
         raise ErasedListError(
             f"{file_of(secrets)}: {error}. It lists calls erased at a person's "
-            "request; without it a new store would bring them back. Give it, and its folder, to "
-            "the user who runs us, and make room on its disk"
+            "request; without it a new store would bring them back. Give it, and its "
+            "folder, to the user who runs us, and make room on its disk"
         ) from error
 
 

@@ -25,6 +25,7 @@ from pbx.model.masking import Class
 from pbx.model.retention import Retention
 from pbx.model.review import Review
 from pbx.records import erasures
+from pbx.records.base import write_alone
 from pbx.records.certificates import Certificate, certificate, certify
 from pbx.records.privacy_tables import erasures as erased_table
 from pbx.records.privacy_tables import legal_holds
@@ -106,6 +107,7 @@ async def carry_out(
         until, told = cutoff(now, days), f"{rule.setting} = {days}"
         async for due in _due(engine, rule, until):
             async with engine.begin() as connection:
+                await write_alone(connection)
                 ids = await _free(connection, due)
                 if not ids:
                     continue

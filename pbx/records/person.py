@@ -24,6 +24,7 @@ from pbx.model.review import DROPS, Review
 from pbx.records import audit, erased_calls, erasures
 from pbx.records.audit import WantedEntries
 from pbx.records.base import now as wall_clock
+from pbx.records.base import write_alone
 from pbx.records.certificates import ERASED as ERASED_ACTION
 from pbx.records.certificates import certificate, certify
 from pbx.records.tables import (
@@ -266,6 +267,7 @@ async def erase(
         for i in range(0, len(chosen), AT_ONCE):
             ids = [call.call_id for call in chosen[i : i + AT_ONCE]]
             async with engine.begin() as connection:
+                await write_alone(connection)
                 family = await erasures.family_of(connection, ids)
                 if chosen[0].is_own:
                     await erasures.blank(connection, family, rule=erased_calls.REQUEST)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pbx.model.call import Call
+from pbx.records.base import write_alone
 from pbx.records.erasures import sealed_of
 from pbx.records.folding import columns_of, record_of
 from pbx.records.reconcile import witnessed_call
@@ -49,6 +50,8 @@ async def compare(
     done, last = 0, ""
     while True:
         async with engine.connect() as connection:
+            if mends:
+                await write_alone(connection)
             ids = await _next_ids(connection, last)
             if not ids:
                 return
@@ -143,5 +146,7 @@ async def _mend(
     known = {row.call_id: row for row in rows}
     told = await _as_told(store, connection, homes | set(ids))
     for call_id in ids:
+        if call_id not in told:
+            continue  # sealed since it was compared
         call, joined_into = told[call_id]
         await store.rewrite(connection, call, known.get(call_id), joined_into)

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pbx.model.call import Call, State, witnessed
+from pbx.records.base import write_alone
+from pbx.records.privacy_tables import erasures
 from pbx.records.store import WITNESS_PATIENCE_SECONDS, RecordStore
 from pbx.records.tables import (
     asterisk_boots,
@@ -51,6 +53,7 @@ async def reconcile(
     """
     since = None if within_seconds is None else at - timedelta(seconds=within_seconds)
     async with store.engine.begin() as connection:
+        await write_alone(connection)
         marked = await _mark(store, connection, at, since)
         dead = await _dead(connection, at, since)
         closed = await store.refold(connection, dead)
@@ -70,10 +73,12 @@ async def _mark(
         sa.select(witnessed_calls)
         .outerjoin(call_members, call_members.c.member == witnessed_calls.c.call_id)
         .outerjoin(calls, calls.c.call_id == home)
+        .outerjoin(erasures, erasures.c.call_id == home)
         .where(
             witnessed_calls.c.ended_at
             < at - timedelta(seconds=WITNESS_PATIENCE_SECONDS),
             calls.c.call_id.is_(None),
+            erasures.c.call_id.is_(None),
         )
         .limit(MOST_AT_A_TIME)
     )

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pbx.model.call import Call, State
-from pbx.records.base import announce, now, upsert_into
+from pbx.records.base import announce, now, upsert_into, write_alone
 from pbx.records.erasures import sealed_of
 from pbx.records.folding import (
     Folded,
@@ -76,8 +76,8 @@ def is_poison(error: BaseException) -> bool:
 
 
 class StalePositionError(RuntimeError):
-    """The store is not where the reader thinks: another recorder, or a commit whose
-    answer was lost. Read the positions again."""
+    """The store is not where the reader thinks: another recorder, another writer of
+    the same record, or a commit whose answer was lost. Read the positions again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class RecordStore(WitnessStore):
         """Store a batch whole. Raises StalePositionError, or the driver's errors."""
         lines = [read_line(raw.raw) for raw in batch.lines]
         async with self.engine.begin() as connection:
+            await write_alone(connection)
             await self._advance(connection, batch)
             homes = await find_homes(connection, [line.members for line in lines])
             sealed = await sealed_of(connection, set(homes.values()))
@@ -296,7 +297,8 @@ class RecordStore(WitnessStore):
         was: Any,
         joined_into: str | None = None,
     ) -> None:
-        """Write the next revision, whatever the store says now."""
+        """Write the next revision after `was`, whatever that says. Raises
+        StalePositionError if the store has another one by now."""
         record = record_of(call, joined_into)
         revision = 1 if was is None else was.revision + 1
         values = columns_of(call, joined_into) | {
@@ -305,10 +307,20 @@ class RecordStore(WitnessStore):
             "written_at": now(),
         }
         if was is None:
-            await connection.execute(sa.insert(calls).values(**values))
+            written = await connection.execute(
+                upsert_into(connection, calls).values(**values).on_conflict_do_nothing()
+            )
         else:
-            await connection.execute(
-                sa.update(calls).where(calls.c.call_id == call.call_id).values(**values)
+            written = await connection.execute(
+                sa.update(calls)
+                .where(
+                    calls.c.call_id == call.call_id, calls.c.revision == was.revision
+                )
+                .values(**values)
+            )
+        if written.rowcount != 1:
+            raise StalePositionError(
+                f"{call.call_id}: written by somebody else"
             )
         if joined_into is None:
             await list_for_review(connection, call)

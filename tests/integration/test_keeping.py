@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -14,9 +15,11 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from pbx.model.masking import ERASED
+from pbx.model.numbers import normalised
 from pbx.model.retention import Retention
 from pbx.model.review import Review
 from pbx.records import audit, certificates, erased_calls, erasures, reviews
+from pbx.records import person as persons
 from pbx.records.certificates import Certificate, hash_of
 from pbx.records.feed import entries_after
 from pbx.records.from_journal import build_store
@@ -26,7 +29,7 @@ from pbx.records.keeping import carry_out
 from pbx.records.privacy_tables import erasures as erased_table
 from pbx.records.privacy_tables import legal_holds
 from pbx.records.rebuild import compare
-from pbx.records.store import RecordStore
+from pbx.records.store import RecordStore, StalePositionError, is_poison
 from pbx.records.tables import (
     call_members,
     calls,
@@ -199,6 +202,71 @@ async def test_a_journal_read_again_brings_nothing_back(
     journal.close()
     assert [i async for i in compare(store.engine, mends=True)] == []
     assert [await rows(store, sa.select(table)) for table in tables] == before
+
+
+async def test_a_line_that_comes_during_an_erasure_waits_and_stays_out(
+    postgres_url: str, secrets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await RecordStore.open(postgres_url)
+    lines = (REPLAY / "key-connected" / "journal.jsonl").read_bytes().splitlines(True)
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b"".join(lines[:-4]))
+    journal = Journal(path, {})
+    while (batch := journal.read()) is not None:
+        await store.record(batch)
+        journal.advance(batch)
+    before = await first(store)
+    is_erasing, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def certify_late(*told: Any, **more: Any) -> Any:
+        is_erasing.set()
+        await may_commit.wait()
+        return await certificates.certify(*told, **more)
+
+    monkeypatch.setattr(persons, "certify", certify_late)
+    number = normalised(before.ani)
+    found = await persons.find(store.engine, number, now=datetime.now(UTC))
+    erasing = asyncio.create_task(
+        persons.erase(store.engine, found, actor="a", reason="r", secrets=secrets)
+    )
+    async with asyncio.timeout(20):
+        await is_erasing.wait()
+        with path.open("ab") as file:
+            file.write(b"".join(lines[-4:]))
+        late = journal.read()
+        assert late is not None
+        recording = asyncio.create_task(store.record(late))
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND datname = current_database()"
+        )
+        while (await rows(store, waiting))[0][0] != 1:
+            await asyncio.sleep(0.02)
+        may_commit.set()
+        await erasing
+        await recording
+    journal.close()
+    assert await count(store, journal_lines) == 0
+    row = await first(store)
+    assert (row.record["ani"], row.revision) == (ERASED, before.revision + 1)
+    await store.close()
+
+
+async def test_a_record_somebody_else_wrote_meanwhile_is_not_written_over(
+    store: RecordStore,
+) -> None:
+    """Neither by a revision that is gone, nor as if there were none."""
+    await feed(store, "key-connected")
+    was = await first(store)
+    async with store.engine.begin() as connection:
+        (folded,) = await store.fold_stored(connection, [was.call_id])
+        await store.rewrite(connection, folded.call, was)
+    for stale in (was, None):
+        with pytest.raises(StalePositionError):
+            async with store.engine.begin() as connection:
+                await store.rewrite(connection, folded.call, stale)
+    assert not is_poison(StalePositionError())
+    assert (await first(store)).revision == was.revision + 1
 
 
 async def test_a_store_made_anew_from_journal_files_leaves_it_out(
