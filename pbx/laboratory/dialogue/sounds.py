@@ -20,6 +20,7 @@ _TTY_ONE, _TTY_ZERO, _TTY_BIT_SECONDS = 1400.0, 1800.0, 0.022
 """Baudot at 45.45 baud (ITU-T V.18 annex A)."""
 
 _ROOM_SECONDS = 0.12
+_LEAD_SAMPLES = 80
 
 
 def silence(seconds: float) -> Samples:
@@ -160,7 +161,10 @@ def room(dice: Dice) -> Samples:
     )
     tail *= gain(dice.uniform(-20, -6)) / np.sqrt(tail @ tail)
     tail[0] += 1.0
-    coloured = _coloured(tail.astype(np.float32), dice)
+    # The colour's filter has no delay of its own: half of it comes before the sound.
+    # Without this lead it wraps around to the end: a second echo, as loud, 0.12 s late.
+    led = np.concatenate((np.zeros(_LEAD_SAMPLES, np.float32), tail))
+    coloured = _coloured(led.astype(np.float32), dice)[_LEAD_SAMPLES:]
     return np.asarray(coloured / np.sqrt(coloured @ coloured), np.float32)
 
 

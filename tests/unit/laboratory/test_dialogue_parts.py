@@ -351,3 +351,9 @@ def test_takes_without_a_lead_in_have_a_quiet_line_behind_them() -> None:
 def test_nowhere_noisy_in_the_corpus_is_a_room() -> None:
     empty = Stock([])
     assert sounds.rms_dbfs(empty.background(1.0, dice())) == pytest.approx(-50, abs=0.5)
+
+
+def test_a_room_rings_out_and_does_not_answer_later() -> None:
+    for seed in range(20):
+        energy = sounds.room(dice(seed)) ** 2
+        assert energy[-160:].sum() < 0.02 * energy.sum()
