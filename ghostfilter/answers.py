@@ -41,7 +41,7 @@ class Answers:
     def push(self, block: Block, explained: Floats, floor: float, asked: int) -> None:
         """Hear eight frames; `asked` prompts have begun so far."""
         audible = max(AUDIBLE_DBFS, floor + RISE_DB)
-        if float(block.dbfs.max()) < audible:
+        if block.loudest < audible:
             return
         loud = (block.dbfs >= audible) & (explained < OURS)
         count = int(loud.sum())

@@ -53,8 +53,11 @@ def _means(frames: int) -> Floats:
     return (inside / frames).astype(np.float32)
 
 
-_SLOW = _means(SLOW_FRAMES)
-_QUICK = _means(QUICK_FRAMES)
+_QUICK_FROM = SLOW_FRAMES - QUICK_FRAMES
+_MEANS = np.zeros((2 * BLOCK_FRAMES, SLOW_FRAMES + BLOCK_FRAMES - 1), np.float32)
+_MEANS[:BLOCK_FRAMES] = _means(SLOW_FRAMES)
+_MEANS[BLOCK_FRAMES:, _QUICK_FROM:] = _means(QUICK_FRAMES)
+"""Both in one product."""
 
 
 class Belief:
@@ -91,7 +94,7 @@ class Belief:
         is no number: compared with anything it is never the higher, so it would pass
         for nobody.
         """
-        if not np.isfinite(logits).all():
+        if not math.isfinite(float(np.add.reduce(logits, None))):
             raise FloatingPointError("the net's opinion is no number")
         line = self._line
         line[:_KEPT] = line[BLOCK_FRAMES:]
@@ -99,10 +102,13 @@ class Belief:
         new[:, :2] = logits
         new[:, 0] += VOICE_SHARE * new[:, 1]
         new[:, 2:] = new[:, :2]
-        new[tonal, 2:] = NOBODY
-        slow = np.maximum.reduce(_SLOW @ line) - self._quiet(dbfs) * _QUIET_DOUBT
+        if tonal.any():
+            new[tonal, 2:] = NOBODY
+        means = np.dot(_MEANS, line)
+        slow = np.maximum.reduce(means[:BLOCK_FRAMES])
+        slow -= self._quiet(dbfs) * _QUIET_DOUBT
         np.maximum(self._slow, slow, out=self._slow)
-        quick: Floats = _QUICK @ line[-len(_QUICK[0]) :, :2]
+        quick: Floats = means[BLOCK_FRAMES:, :2]
         quick[:, 0] -= VOICE_SHARE * quick[:, 1]
         np.maximum(self._quick, np.maximum.reduce(quick), out=self._quick)
         return quick

@@ -12,19 +12,21 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghostfilter.answers import ASKED, Answers
 from ghostfilter.belief import ANY_VOICE, NEAR, NOBODY, Belief
 from ghostfilter.echo import SURE as ECHO_SURE
 from ghostfilter.echo import Echo
 from ghostfilter.evidence import Evidence
-from ghostfilter.features import Features, mel_power
+from ghostfilter.features import Features
 from ghostfilter.knocks import Knocks
 from ghostfilter.levels import Levels
 from ghostfilter.loud import Loud
 from ghostfilter.net import Net, Weights, shipped_weights
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.spectra import Block, Blocks
+from ghostfilter.spectra import BLOCK_FRAMES, Block, Blocks, Floats
+from ghostfilter.sums import MEL
 from ghostfilter.tones import Tones
 from ghostfilter.vad import Vad
 from ghostfilter.voices import Stretch
@@ -42,6 +44,9 @@ QUIET_DBFS = -48.0
 QUIET_RISE_DB = 6.0
 SILENT_FLOOR_DBFS = -66.0
 """Below it a line that is quiet is silent; above, its noise is comfort noise or hum."""
+
+
+_NOT_OURS = bytes(BLOCK_FRAMES)
 
 
 class Detector:
@@ -128,7 +133,7 @@ class Detector:
         )
 
     def _hear(self, block: Block) -> Heard | None:
-        self._levels.push(block.dbfs)
+        self._levels.push(block.levels)
         key = self._tones.push(block)
         machine = self._tones.machine()
         loud = self._loud.push(block, machine)
@@ -136,30 +141,41 @@ class Detector:
         self._knocks.push(block)
         return key or voice or self._answering_knocks() or loud
 
-    def _listen(self, block: Block, machine: np.ndarray) -> Heard | None:
+    def _listen(self, block: Block, machine: NDArray[np.bool_]) -> Heard | None:
         """What the net thinks of the block, our own prompt and machines left out."""
-        bands = self._echo.without(mel_power(block.power), block.first_frame)
+        bands = self._echo.without(block.sums[:, MEL], block.first_frame)
         explained = self._echo.explained
-        is_echo = self._echo.correlation >= ECHO_SURE
-        self._ours += ((explained >= ECHOED) & is_echo).tobytes()
+        self._hear_echo(block)
         floor = self._levels.floor_dbfs
         self._answers.push(block, explained, floor, self._asked)
         features = self._features.of(block, bands, explained, self._echo.correlation)
         logits = self._net.push(features)
-        logits[machine] = NOBODY
-        smooth = self._belief.push(logits, self._tones.explains(), block.dbfs)
-        pitch = (block.dbfs, self._features.harmonicity, self._features.hertz)
-        near = smooth[:, NEAR] >= self._sure[NEAR]
-        self._near.push(block.first_frame, near, *pitch)
-        any_voice = smooth[:, ANY_VOICE] >= self._sure[ANY_VOICE]
-        self._distant.push(block.first_frame, any_voice & ~near, *pitch)
-        if is_echo:
-            echoed = (explained >= ECHOED) & (block.dbfs > ECHO_DBFS)
-            self._echoed.push(block.first_frame, echoed, *pitch)
+        if machine.any():
+            logits[machine] = NOBODY
+        belief = self._belief.push(logits, self._tones.explains(), block.dbfs)
+        self._find_voices(block, belief)
         if self._told or self._near.first is None:
             return None
         self._told = True
         return self._voice()
+
+    def _hear_echo(self, block: Block) -> None:
+        """Note which frames are our own prompt."""
+        if not self._echo.is_due or self._echo.correlation < ECHO_SURE:
+            self._ours += _NOT_OURS
+            return
+        ours = self._echo.explained >= ECHOED
+        self._ours += ours.tobytes()
+        self._echoed.push(block, ours & (block.dbfs > ECHO_DBFS), self._features)
+
+    def _find_voices(self, block: Block, belief: Floats) -> None:
+        """Add the frames in which somebody surely is near, or far."""
+        if not (np.maximum.reduce(belief) >= self._sure).any():
+            return
+        near = belief[:, NEAR] >= self._sure[NEAR]
+        self._near.push(block, near, self._features)
+        far = (belief[:, ANY_VOICE] >= self._sure[ANY_VOICE]) & ~near
+        self._distant.push(block, far, self._features)
 
     def _answering_knocks(self) -> Heard | None:
         """Two knocks since the second prompt asked for them, told once."""

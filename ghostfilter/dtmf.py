@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 from ghostfilter.peaks import Lines
-from ghostfilter.spectra import Floats
 
 ROWS_HERTZ = (697.0, 770.0, 852.0, 941.0)
 COLUMNS_HERTZ = (1209.0, 1336.0, 1477.0, 1633.0)
@@ -119,6 +118,10 @@ class Keys:
         self._rest()
         return pressed
 
+    def nothing_near(self) -> None:
+        """While no key is down: none begins where the last frame ended, either."""
+        self._before = NO_KEY
+
     def _rest(self) -> None:
         if self._gap > GAP_FRAMES:
             self._key, self.seen, self._edges, self._is_clean = "", 0, 0, False
@@ -130,17 +133,19 @@ class Keys:
         )
 
 
-def frames_of(lines: Lines, dbfs: Floats) -> list[Frame]:
+def frames_of(lines: Lines, levels: list[float]) -> list[Frame]:
     """What each of eight frames says of keys."""
     return [
         _frame(hertz, share) if level >= LOWEST_DBFS else NO_KEY
         for hertz, share, level in zip(
-            lines.hertz.tolist(), lines.share.tolist(), dbfs.tolist(), strict=True
+            lines.hertz.tolist(), lines.share.tolist(), levels, strict=True
         )
     ]
 
 
 def _frame(hertz: list[float], share: list[float]) -> Frame:
+    if share[0] + share[1] < EDGE.share:
+        return NO_KEY
     edge = key_of(hertz, share, EDGE)
     if not edge:
         return NO_KEY

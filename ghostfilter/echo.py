@@ -1,10 +1,16 @@
 """Our own prompt, coming back from a speakerphone, taken out of what was heard.
 
 We know what we send; we do not know how late, how loud and how coloured it returns, nor
-through which codec, so wave forms need not match. Spectra do: the delay is the one at
-which the mel bands of line and prompt rise and fall together; the gain of each band is
-what the line shows over the prompt there. What the prompt explains is taken out of the
-bands, and what stands above it remains: somebody who speaks over the prompt.
+through which codec, so wave forms need not match. Spectra do. For each delay and mel
+band there is a *bound*: the echo cannot be louder than what the line had when that
+piece of the prompt was due. Whoever speaks only adds to the line, so voices do not
+disturb the bounds, and no bound waits for the delay to be known; rooms that ring, lost
+packets that shift the delay, and gaps that a decoder fills are other delays with bounds
+of their own. What the prompt may explain is taken out of the bands, and what stands
+above it remains: somebody who speaks over the prompt.
+
+The delay itself is the one at which the bands of line and prompt rise and fall
+together. Once it is known, only its neighbours and a tail behind it are believed.
 """
 
 from __future__ import annotations
@@ -13,61 +19,88 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ghostfilter.features import BANDS, EPSILON, FLOOR_BLOCKS, mel_power
 from ghostfilter.signals import FRAME_SECONDS
 from ghostfilter.spectra import BLOCK_FRAMES, Blocks, Floats
 from ghostfilter.vad import FRAME_BYTES
 
-EARLIEST = -4
-"""Frames: lost packets make the line run ahead of our own count."""
+
+def _db(db: float) -> np.float32:
+    """As a natural logarithm of power."""
+    return np.float32(db * np.log(10.0) / 10.0)
+
+
+EARLIEST = -12
+"""Frames: lost packets make the line run ahead of our own count, 5 % of a prompt."""
 LATEST = 32
 """0.64 s: a satellite's, or a bad mobile network's, way there and back."""
-LAGS = LATEST - EARLIEST
+PLACES = LATEST - EARLIEST
+"""Delays looked at, the latest first: a *place* is where in the prompt we look."""
 SURE = 0.36
 """Correlation from which on the delay is believed. On the development corpus echoes
 reach it within 0.3…0.8 s; lines without echo mostly stay below."""
 LOST = 0.2
 FORGET = np.float32(0.97)
 """Of the correlation, a block: about 5 s."""
-UNKNOWN_GAIN = np.float32(np.log(10.0 ** (-14 / 10)))
-"""Believed of the echo's gain before anything is known: at most −14 dB …"""
-DOUBT_FADES = np.float32(np.log(10.0 ** (-12 / 10)) * BLOCK_FRAMES * FRAME_SECONDS)
-"""… and 12 dB less each second in which no echo shows itself …"""
-LEAST_GAIN = np.float32(np.log(10.0 ** (-46 / 10)))
-"""… down to this."""
-OVER = np.float32(2.5)
+FORGET_FAST = np.float32(0.7)
+"""The same of the delay's next neighbours, about 0.5 s: each lost packet shifts it."""
+NEAR = 3
+AGAIN = np.float32(0.2)
+"""What counts of the correlation so far when a prompt begins: lost packets shifted the
+delay, and a new prompt starts with the old one."""
+EARLIER, TAIL = 4, 12
+"""Frames before and after a known delay at which echo is believed: a burst of lost
+packets, and a room that rings for 0.24 s."""
+MOST = _db(-10.0)
+"""No echo is believed to be louder than this …"""
+RISE = _db(2.0 * BLOCK_FRAMES * FRAME_SECONDS)
+"""… and it may become louder by 2 dB a second."""
+UNSURE = _db(3.0)
+"""So much less is believed while no delay is known: many delays, one of them true …"""
+FADES, LEAST = _db(6.0 * BLOCK_FRAMES * FRAME_SECONDS), _db(30.0)
+"""… and 6 dB less each second in which no echo shows itself, down to this."""
+MARGIN = _db(2.0)
+"""A bound is the lowest of many, and so a little too low."""
+DRIFT, FADE = _db(1.5), _db(4.0)
+"""One frame earlier, after a lost packet, or later, where a decoder repeats the last
+frame in place of a lost one, the echo is at least so loud (GSM fades by 4 dB)."""
+DROPPED = np.float32(0.1)
+"""A frame with so little of the echo that was due was lost on the way and filled …"""
+FALL = _db(1.0)
+"""… and such a block lowers no bound by more than this."""
+NOISE = np.float32(3.0)
+LEFT = np.float32(0.05)
+"""What the line's own noise, so many times the lowest frame of 2 s, has no part in; at
+least this share of it. Echo below the noise does not matter."""
+OVER = np.float32(1.6)
 """Taken out is so much more power than expected: codecs add to it."""
 KEPT = np.float32(0.02)
 OVER_LOWEST = np.float32(4.0)
 """A noise's mean over the lowest of its frames in 2 s: about 6 dB."""
-FORGET_FAST = np.float32(0.7)
-"""The same of the delay's next neighbours, about 0.5 s: each lost packet shifts it."""
-NEAR = 3
-LOUD = np.float32(np.log(1e-2))
-"""A band of the prompt shows the gain where it is above this."""
 QUIET = np.float32(-2.5)
 """Silence before and after the prompt must not outweigh its words."""
 
-_PAD = LAGS + BLOCK_FRAMES
-_SPAN = LAGS + BLOCK_FRAMES - 1
-_DIAGONAL = (
-    np.arange(BLOCK_FRAMES)[:, None] - np.arange(EARLIEST, LATEST)[None] + LATEST - 1
-)
-_COLUMN = np.arange(BLOCK_FRAMES)[:, None]
+SLOW, QUICK = 0, 1
+ALIKE, ENERGY = 0, 1
+FORGETS = np.array([FORGET, FORGET_FAST], np.float32)[:, None, None]
+_PAD = PLACES + BLOCK_FRAMES
+_SPAN = PLACES + BLOCK_FRAMES - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A prompt as the line would see it; silence around it."""
+    """A prompt as the line would see it; silence around it. One row a frame."""
 
-    power: Floats
-    """(pad + frames + pad, 24) mel power."""
-    log: Floats
+    windows: Floats
+    """(…, 8, 24) log of mel power of eight frames from each on."""
+    sums: Floats
+    """(…, 24) log of their summed power."""
     shape: Floats
-    """The log over its own mean, from QUIET upwards: what is correlated."""
+    """(…, 24) the log over its own mean, from QUIET upwards: what is correlated."""
     energy: Floats
-    """(…,) its sum of squares."""
+    """(…,) its sum of squares in eight frames from each on."""
     frames: int
 
 
@@ -82,13 +115,24 @@ def sent(pcm: bytes) -> Sent:
         for at in range(0, len(padded), FRAME_BYTES)
         if (block := blocks.push(padded[at : at + FRAME_BYTES])) is not None
     ]
-    frames = len(pcm) // FRAME_BYTES
     silence = np.zeros((_PAD, BANDS), np.float32)
     power = np.concatenate((silence, *found, silence))
     log = np.log(power + EPSILON)
     mean = log[_PAD:-_PAD].mean(axis=0) if found else np.float32(0.0)
     shape = np.maximum(log - mean, QUIET)
-    return Sent(power, log, shape, (shape * shape).sum(axis=1), frames)
+    return Sent(
+        sliding_window_view(log, BLOCK_FRAMES, axis=0).swapaxes(1, 2),
+        np.log(_in_eight(power) + EPSILON),
+        shape,
+        _in_eight((shape * shape).sum(axis=1)),
+        len(pcm) // FRAME_BYTES,
+    )
+
+
+def _in_eight(rows: Floats) -> Floats:
+    """Sums over eight rows, from each on."""
+    sums: Floats = sliding_window_view(rows, BLOCK_FRAMES, axis=0).sum(axis=-1)
+    return sums
 
 
 _NOTHING = sent(b"")
@@ -98,21 +142,20 @@ class Echo:
     """One call's echo. `started` and `stopped` tell what we send and when."""
 
     __slots__ = (
-        "_alike",
-        "_alike_now",
         "_blocks",
-        "_energy",
-        "_energy_now",
+        "_bounds",
         "_from",
-        "_gain",
-        "_lag",
         "_line_energy",
         "_line_mean",
         "_lowest",
+        "_place",
         "_sent",
+        "_sums",
+        "_unsure",
         "_until",
         "correlation",
         "explained",
+        "is_due",
     )
 
     def __init__(self) -> None:
@@ -121,28 +164,42 @@ class Echo:
         self._until = -LATEST
         self._lowest = np.full((FLOOR_BLOCKS, BANDS), np.inf, np.float32)
         self._blocks = 0
-        self._alike = np.zeros(LAGS, np.float32)
-        self._alike_now = np.zeros(LAGS, np.float32)
-        self._energy_now = np.full(LAGS, 1e-3, np.float32)
-        self._energy = np.full(LAGS, 1e-3, np.float32)
+        self._sums = np.zeros((2, 2, PLACES), np.float32)
+        """(SLOW or QUICK, ALIKE or ENERGY, places)"""
+        self._sums[:, ENERGY] = 1e-3
         self._line_energy = np.float32(1e-3)
         self._line_mean: Floats | None = None
-        self._lag: int | None = None
-        self._gain = np.full(BANDS, UNKNOWN_GAIN, np.float32)
+        self._place: int | None = None
+        self._unsure = UNSURE
+        self._bounds = np.full((PLACES, BANDS), MOST, np.float32)
+        """Log of the echo's highest possible gain, in each band and at each place."""
         self.correlation = 0.0
         """How well the prompt explains the line at the best delay, 0…1."""
         self.explained = np.zeros(BLOCK_FRAMES, np.float32)
         """(8,) the share of each frame's power in the last block that was taken out."""
+        self.is_due = False
+        """Whether our prompt may have been in the last block at all."""
 
     @property
     def delay_seconds(self) -> float | None:
         """How late our prompt comes back; None while that is unknown."""
-        return None if self._lag is None else (self._lag + EARLIEST) * FRAME_SECONDS
+        if self._place is None:
+            return None
+        return (LATEST - 1 - self._place) * FRAME_SECONDS
 
     def started(self, pcm: bytes, frame: int) -> None:
         """We begin to send this prompt at the line's frame of that number."""
         self._sent, self._from = sent(pcm), frame
         self._until = frame + self._sent.frames
+        self._place = None
+        self._unsure = UNSURE
+        self._line_energy *= AGAIN
+        self._sums *= AGAIN
+        # The packets lost so far do not count for this prompt: it may be that much
+        # later than the last one seemed to be.
+        bounds = self._bounds
+        for _ in range(-EARLIEST):
+            np.maximum(bounds[:-1], bounds[1:], out=bounds[:-1])
 
     def stopped(self, frame: int) -> None:
         """We stopped sending before the line's frame of that number."""
@@ -152,77 +209,93 @@ class Echo:
         """(8, 24) mel power of a block → the same without what our prompt explains."""
         self._lowest[self._blocks % FLOOR_BLOCKS] = np.minimum.reduce(bands)
         self._blocks += 1
-        if first_frame - LATEST >= self._until:
+        self.is_due = first_frame - LATEST < self._until
+        if not self.is_due:
             self.explained = np.zeros(BLOCK_FRAMES, np.float32)
             return bands
-        start = first_frame - self._from - LATEST + 1 + _PAD
-        span = slice(max(0, start), start + _SPAN)
-        log = np.log(bands + EPSILON)
-        self._correlate(log, span)
-        if self._lag is None:
-            self._gain = np.maximum(self._gain + DOUBT_FADES, LEAST_GAIN)
-            expected = self._sent.power[span].max(axis=0) * np.exp(self._gain)
-        else:
-            at = start + LATEST - 1 - (self._lag + EARLIEST)
-            self._learn_gain(log, self._sent.log[at : at + BLOCK_FRAMES])
-            power = self._sent.power
-            around = np.maximum(
-                np.maximum(power[at - 1 : at + 7], power[at : at + 8]),
-                power[at + 1 : at + 9],
-            )
-            expected = around * np.exp(self._gain)
+        start = max(0, first_frame - self._from - LATEST + 1 + _PAD)
+        lowest = np.minimum.reduce(self._lowest)
+        self._correlate(np.log(bands + EPSILON), start)
+        self._bound(bands, lowest, start)
+        expected = self._expected(start)
+        expected *= OVER
         # Not below the line's own noise: a hole in it would sound like a voice.
-        least = np.maximum(KEPT * bands, OVER_LOWEST * np.minimum.reduce(self._lowest))
-        left: Floats = np.maximum(bands - OVER * expected, np.minimum(least, bands))
+        least = np.maximum(KEPT * bands, OVER_LOWEST * lowest)
+        left: Floats = np.maximum(bands - expected, np.minimum(least, bands))
         self.explained = 1.0 - left.sum(axis=1) / (bands.sum(axis=1) + EPSILON)
         return left
 
-    def _correlate(self, log: Floats, span: slice) -> None:
-        """Find the delay at which line and prompt are most alike."""
+    def _expected(self, start: int) -> Floats:
+        """(8, 24) the most power of our prompt that may be in the block."""
+        first, end = 0, PLACES
+        if self._place is not None:
+            first = max(0, self._place - TAIL)
+            end = min(self._place + EARLIER + 1, PLACES)
+        windows = self._sent.windows[start + first : start + end]
+        most = np.maximum.reduce(windows + self._bounds[first:end, None])
+        if self._place is None:
+            most -= self._unsure
+            self._unsure = min(self._unsure + FADES, LEAST)
+        return np.asarray(np.exp(most, out=most))
+
+    def _bound(self, bands: Floats, lowest: Floats, start: int) -> None:
+        """Lower the bounds to what the block has over its noise."""
+        total = bands.sum(axis=0)
+        noise = (NOISE * BLOCK_FRAMES) * lowest
+        line = np.log(np.maximum(total - noise, LEFT * total) + EPSILON)
+        line += MARGIN
+        bounds = self._bounds
+        np.maximum(bounds[1:], bounds[:-1] - DRIFT, out=bounds[1:])
+        np.maximum(bounds[:-1], bounds[1:] - FADE, out=bounds[:-1])
+        bounds += RISE
+        highest = line - self._sent.sums[start : start + PLACES]
+        if self._place is not None and self._has_dropped(bands, start, self._place):
+            np.maximum(highest, bounds - FALL, out=highest)
+        np.minimum(bounds, highest, out=bounds)
+        np.minimum(bounds, MOST, out=bounds)
+
+    def _has_dropped(self, bands: Floats, start: int, place: int) -> bool:
+        """Whether a frame lacks the echo that was due."""
+        due = np.exp(self._sent.windows[start + place] + self._bounds[place])
+        return bool((bands.sum(axis=1) < DROPPED * due.sum(axis=1)).any())
+
+    def _correlate(self, log: Floats, start: int) -> None:
+        """Find the place at which line and prompt are most alike."""
         mean = log.sum(axis=0) * np.float32(1.0 / BLOCK_FRAMES)
         if self._line_mean is None:
             self._line_mean = mean
         else:
             self._line_mean += np.float32(0.12) * (mean - self._line_mean)
         line = log - self._line_mean
-        products = self._sent.shape[span] @ line.T
-        alike = products[_DIAGONAL, _COLUMN].sum(axis=0)
-        energy = self._sent.energy[span][_DIAGONAL].sum(axis=0)
-        self._alike *= FORGET
-        self._alike += alike
-        self._energy *= FORGET
-        self._energy += energy
-        self._alike_now *= FORGET_FAST
-        self._alike_now += alike
-        self._energy_now *= FORGET_FAST
-        self._energy_now += energy
+        products = self._sent.shape[start : start + _SPAN] @ line.T
+        sums = self._sums
+        sums *= FORGETS
+        sums[:, ALIKE] += _diagonals(products)
+        sums[:, ENERGY] += self._sent.energy[start : start + PLACES]
         self._line_energy = self._line_energy * FORGET + np.vdot(line, line)
-        likeness = self._alike / np.sqrt(self._energy * self._line_energy)
+        likeness = sums[SLOW, ALIKE] / np.sqrt(sums[SLOW, ENERGY] * self._line_energy)
         best = int(likeness.argmax())
         self.correlation = max(0.0, float(likeness[best]))
         if self.correlation >= SURE:
-            if self._lag is None:
-                at = (span.start or 0) + LATEST - 1 - (best + EARLIEST)
-                self._gain = _first_gain(log, self._sent.log[at : at + BLOCK_FRAMES])
-                self._lag = best
-            if abs(best - self._lag) > NEAR + 1:
-                self._lag = best
-            first = max(0, self._lag - NEAR)
-            around = slice(first, self._lag + NEAR + 1)
-            now = self._alike_now[around] / np.sqrt(self._energy_now[around])
-            self._lag = first + int(now.argmax())
+            self._follow(best)
         elif self.correlation < LOST:
-            self._lag = None
+            self._place = None
 
-    def _learn_gain(self, log: Floats, sent_log: Floats) -> None:
-        """Follow each band's gain: its median over the prompt's loud frames."""
-        away = np.clip(log - sent_log - self._gain, -1.0, 1.0) * (sent_log > LOUD)
-        self._gain += np.float32(0.08) * away.sum(axis=0)
-        np.minimum(self._gain, np.float32(0.0), out=self._gain)
+    def _follow(self, best: int) -> None:
+        """Go to the best place, or from frame to frame as packets get lost."""
+        if self._place is None or abs(best - self._place) > NEAR + 1:
+            self._place = best
+        first = max(0, self._place - NEAR)
+        around = slice(first, self._place + NEAR + 1)
+        now = self._sums[QUICK, ALIKE, around] / np.sqrt(
+            self._sums[QUICK, ENERGY, around]
+        )
+        self._place = first + int(now.argmax())
 
 
-def _first_gain(log: Floats, sent_log: Floats) -> Floats:
-    """One gain for all bands, from the block in which the delay was found."""
-    loud = sent_log > LOUD
-    gain = np.median((log - sent_log)[loud]) if loud.any() else UNKNOWN_GAIN
-    return np.full(BANDS, min(gain, 0.0), np.float32)
+def _diagonals(products: Floats) -> Floats:
+    """(places + 7, 8) → (places,) the sums of eight along each falling diagonal."""
+    row, column = products.strides
+    steps = (row, row + column)
+    falling = np.ndarray((PLACES, BLOCK_FRAMES), np.float32, products, 0, steps)
+    return np.asarray(np.add.reduce(falling, 1))

@@ -7,12 +7,13 @@ and more). Its lower channel (980/1180 Hz) is what a *calling* text telephone se
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ghostfilter.spectra import BINS, HZ_PER_BIN, Block, Floats
+from ghostfilter import sums
+from ghostfilter.spectra import Block
 
 FRAMES = 35
 """0.7 s."""
@@ -35,28 +36,16 @@ _GAP_FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Where one channel's energy is, in hertz."""
+    """Where one channel's energy is, in columns of `Block.sums`."""
 
-    band: tuple[float, float]
-    low: tuple[float, float]
-    high: tuple[float, float]
+    band: int
+    low: int
+    """Its lower tone's; the higher one's follows."""
 
 
-UPPER = Channel((1480.0, 2020.0), (1590.0, 1720.0), (1780.0, 1910.0))
-LOWER = Channel((820.0, 1340.0), (920.0, 1050.0), (1110.0, 1240.0))
+UPPER = Channel(sums.UPPER, sums.UPPER_LOW)
+LOWER = Channel(sums.LOWER, sums.LOWER_LOW)
 _CHANNELS = (UPPER, LOWER)
-
-
-def _weights() -> Floats:
-    weights = np.zeros((BINS, 1 + 3 * len(_CHANNELS)), np.float32)
-    weights[3:, 0] = 1.0
-    bands = [edges for c in _CHANNELS for edges in (c.band, c.low, c.high)]
-    for column, (begin, end) in enumerate(bands, 1):
-        weights[math.ceil(begin / HZ_PER_BIN) : int(end / HZ_PER_BIN) + 1, column] = 1.0
-    return weights
-
-
-_WEIGHTS = _weights()
 
 
 _Frame = tuple[int, float, float, float]
@@ -85,25 +74,27 @@ class Fsk:
         self.is_sending = False
         """Whether the last block was part of one."""
 
-    def push(self, block: Block) -> None:
-        """Hear eight frames."""
-        self.is_sending = False
-        sums = block.power @ _WEIGHTS
-        inside = sums[:, 1::3] >= BAND_SHARE * sums[:, :1]
-        inside &= (block.dbfs >= LOWEST_DBFS)[:, None]
-        for number, run in enumerate(self._runs):
-            if run or inside[:, number].any():
-                self._follow(number, block, sums, inside[:, number].tolist())
+    @property
+    def is_idle(self) -> bool:
+        """Whether neither channel is being heard."""
+        return not (self._runs[0] or self._runs[1])
 
-    def _follow(
-        self, number: int, block: Block, sums: Floats, inside: list[bool]
-    ) -> None:
-        run = self._runs[number]
-        parts = sums[:, 1 + 3 * number : 4 + 3 * number].tolist()
-        for place, (band, low, high) in enumerate(parts):
-            frame = block.first_frame + place
-            if inside[place]:
-                run.append((frame, low / band, high / band, float(block.dbfs[place])))
+    def push(self, block: Block, inside: NDArray[np.bool_]) -> None:
+        """Hear eight frames; `inside` (8, 2): which are within each channel's band."""
+        self.is_sending = False
+        for number, run in enumerate(self._runs):
+            column: list[bool] = inside[:, number].tolist()
+            if run or any(column):
+                self._follow(number, block, column)
+
+    def _follow(self, number: int, block: Block, inside: list[bool]) -> None:
+        run, channel = self._runs[number], _CHANNELS[number]
+        bands = block.sums[:, channel.band].tolist()
+        tones = block.sums[:, channel.low : channel.low + 2].tolist()
+        for place, (low, high) in enumerate(tones):
+            frame, level = block.first_frame + place, block.levels[place]
+            if inside[place] and level >= LOWEST_DBFS:
+                run.append((frame, low / bands[place], high / bands[place], level))
             elif run and frame - run[-1][0] >= _GAP_FRAMES:
                 self._judge(number)
                 run.clear()

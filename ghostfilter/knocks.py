@@ -54,6 +54,7 @@ TONE_HERTZ = 190.0
 TONE_SHARE = 0.8
 FLAT_DB = 5.0
 _TINY = np.float32(2.5e-10)
+_PER_STEP = np.float32(1.0 / STEP_SAMPLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Knocks:
     __slots__ = ("_blocks", "_busy_until", "_floors", "_steps", "_told", "knocks")
 
     def __init__(self) -> None:
-        self._steps = np.full(_KEPT, -96.0, np.float32)
+        self._steps = np.zeros(_KEPT + _BLOCK_STEPS, np.float32)
+        """Mean power of each 5 ms, full scale 1."""
         self._blocks: deque[Block] = deque(maxlen=_BLOCKS)
         self._floors: deque[float] = deque(maxlen=_FLOOR_BLOCKS)
         self._busy_until = 0
@@ -86,16 +88,17 @@ class Knocks:
     def push(self, block: Block) -> Heard | None:
         """Hear eight frames; KNOCKS once, when a second knock is like a first."""
         self._blocks.append(block)
-        steps = block.samples.reshape(_BLOCK_STEPS, STEP_SAMPLES)
-        energy = np.einsum("ij,ij->i", steps, steps)
-        new = 10.0 * np.log10(energy * np.float32(1.0 / STEP_SAMPLES) + _TINY)
-        line = np.concatenate((self._steps, new))
-        self._steps = line[_BLOCK_STEPS:]
-        self._floors.append(sorted(block.dbfs.tolist())[1])
-        window = line[_BEFORE : _BEFORE + _BLOCK_STEPS]
+        samples = block.samples.reshape(_BLOCK_STEPS, STEP_SAMPLES)
+        steps = self._steps
+        steps[:_KEPT] = steps[_BLOCK_STEPS:]
+        np.vecdot(samples, samples, out=steps[_KEPT:])
+        steps[_KEPT:] *= _PER_STEP
+        self._floors.append(sorted(block.levels)[1])
         floor = max(sorted(self._floors)[len(self._floors) // 4], LOWEST_FLOOR_DBFS)
-        if window.max() < max(LOWEST_DBFS, floor + OVER_FLOOR_DB):
+        loudest = float(np.maximum.reduce(steps[_BEFORE : _BEFORE + _BLOCK_STEPS]))
+        if loudest < 10.0 ** (0.1 * max(LOWEST_DBFS, floor + OVER_FLOOR_DB)) - _TINY:
             return None
+        line = 10.0 * np.log10(steps + _TINY)
         first = block.first_frame * STEPS_PER_FRAME - _KEPT
         before = len(self.knocks)
         for at in _rises(line):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ghostfilter.evidence import LOWEST_DBFS
-from ghostfilter.spectra import Floats
 
 FLOOR_SHARE = 0.2
 """The floor is the level that this share of all frames stay below."""
@@ -20,12 +19,13 @@ class Levels:
         self._frames = 0
         self.loudest_dbfs = LOWEST_DBFS
 
-    def push(self, dbfs: Floats) -> None:
-        """Add some frames' levels."""
-        for level in dbfs.tolist():
-            self._bins[int(-level) if level < 0.0 else 0] += 1
-            self.loudest_dbfs = max(self.loudest_dbfs, level)
-        self._frames += len(dbfs)
+    def push(self, levels: list[float]) -> None:
+        """Add some frames' levels, in dBFS."""
+        bins = self._bins
+        for level in levels:
+            bins[int(-level) if level < 0.0 else 0] += 1
+        self.loudest_dbfs = max(self.loudest_dbfs, *levels)
+        self._frames += len(levels)
 
     @property
     def floor_dbfs(self) -> float:

@@ -45,9 +45,9 @@ class Loud:
 
         `tonal`: which frames are a network's or a modem's (`Tones.machine`).
         """
-        levels = block.dbfs.tolist()
-        self._floor = min(self._floor, min(levels))
-        if max(levels) < LOUD_DBFS and self._run == 0:
+        levels = block.levels
+        self._floor = min(self._floor, *levels)
+        if block.loudest < LOUD_DBFS and self._run == 0:
             return None
         before = self._best
         rings = _rings(block).tolist()

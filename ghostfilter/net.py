@@ -7,7 +7,7 @@ with 2.5 s of memory, run eight frames at a time in plain numpy. Its weights are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
@@ -17,6 +17,10 @@ import numpy as np
 from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
 SHIPPED = "listener.npz"
+TURNS = 8
+"""Blocks until the layers' lines are rewound: rarely, for it costs, and not too rarely,
+for each turn's views are made when a call begins."""
+_NONE = np.float32(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,12 @@ class Layer:
     weight: Floats
     """(3 × channels, channels): oldest frame first."""
     bias: Floats
+    whole: Floats = field(init=False, repr=False)
+    """(3 × channels + 1, channels): the bias below the weight."""
+
+    def __post_init__(self) -> None:
+        whole = np.concatenate((self.weight, self.bias[None]))
+        object.__setattr__(self, "whole", whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +88,66 @@ def shipped_weights() -> Weights:
 class Net:
     """One call's net; remembers what its convolutions still need."""
 
-    __slots__ = ("_lines", "_taken", "_weights")
+    __slots__ = ("_hidden", "_lines", "_seen", "_step", "_taken", "_turn", "_weights")
 
     def __init__(self, weights: Weights | None = None) -> None:
         self._weights = weights or shipped_weights()
         channels = len(self._weights.into_bias)
-        self._lines = [
-            np.zeros((2 * layer.dilation + BLOCK_FRAMES, channels), np.float32)
-            for layer in self._weights.layers
-        ]
-        self._taken = [_rows(layer.dilation) for layer in self._weights.layers]
+        # Written anew for each block: to make them anew costs more than a sum.
+        self._hidden = np.empty((BLOCK_FRAMES, channels), np.float32)
+        self._step = np.empty((BLOCK_FRAMES, channels), np.float32)
+        # A last column of ones, whose weights are the biases, saves a sum a layer.
+        self._seen = np.ones((BLOCK_FRAMES, 3 * channels + 1), np.float32)
+        shape = (BLOCK_FRAMES, 3, channels)
+        row, column = self._seen.strides
+        steps = (row, channels * column, column)
+        self._taken = np.ndarray(shape, np.float32, self._seen, 0, steps)
+        self._lines = [Line(layer, channels) for layer in self._weights.layers]
+        self._turn = 0
 
     def push(self, features: Floats) -> Floats:
         """(8, features) → (8, 2) logits: near person, any voice."""
-        weights = self._weights
-        hidden = features @ weights.into
+        weights, turn = self._weights, self._turn
+        step, taken, seen = self._step, self._taken, self._seen
+        hidden = np.dot(features, weights.into, out=self._hidden)
         hidden += weights.into_bias
-        np.maximum(hidden, 0.0, out=hidden)
-        for layer, line, taken in zip(
-            weights.layers, self._lines, self._taken, strict=True
-        ):
-            line[:-BLOCK_FRAMES] = line[BLOCK_FRAMES:]
-            line[-BLOCK_FRAMES:] = hidden
-            step = line.take(taken, axis=0).reshape(BLOCK_FRAMES, -1) @ layer.weight
-            step += layer.bias
-            np.maximum(step, 0.0, out=step)
+        np.maximum(hidden, _NONE, out=hidden)
+        for line, layer in zip(self._lines, weights.layers, strict=True):
+            np.copyto(line.new[turn], hidden)
+            np.copyto(taken, line.seen[turn])
+            np.dot(seen, layer.whole, out=step)
+            np.maximum(step, _NONE, out=step)
             hidden += step
-        return np.asarray(hidden @ weights.out + weights.out_bias, np.float32)
+        self._turn += 1
+        if self._turn == TURNS:
+            self._turn = 0
+            for line in self._lines:
+                line.rewind()
+        logits: Floats = np.dot(hidden, weights.out)
+        logits += weights.out_bias
+        return logits
 
 
-@lru_cache
-def _rows(dilation: int) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
-    """(8, 3) which rows of a layer's line each new frame looks at."""
-    return np.arange(BLOCK_FRAMES)[:, None] + dilation * np.arange(3)[None]
+class Line:
+    """What one layer remembers: a line of frames that is rewound every TURNS blocks."""
+
+    __slots__ = ("_begin", "_end", "new", "seen")
+
+    def __init__(self, layer: Layer, channels: int) -> None:
+        past = 2 * layer.dilation
+        line = np.zeros((past + TURNS * BLOCK_FRAMES, channels), np.float32)
+        row, column = line.strides
+        shape = (BLOCK_FRAMES, 3, channels)
+        begins = range(0, TURNS * BLOCK_FRAMES, BLOCK_FRAMES)
+        self.new = [line[past + at : past + at + BLOCK_FRAMES] for at in begins]
+        """Where each turn's hidden frames go …"""
+        steps = (row, layer.dilation * row, column)
+        self.seen = [
+            np.ndarray(shape, np.float32, line, at * row, steps) for at in begins
+        ]
+        """… and (8, 3, channels) what it looks at: each frame and two before it."""
+        self._begin, self._end = line[:past], line[len(line) - past :]
+
+    def rewind(self) -> None:
+        """Begin anew with the last frames as the past."""
+        self._begin[:] = self._end.copy()

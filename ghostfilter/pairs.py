@@ -18,14 +18,7 @@ import numpy as np
 
 from ghostfilter.bursts import Machine
 from ghostfilter.signals import FRAME_SECONDS
-from ghostfilter.spectra import (
-    BINS,
-    BLOCK_FRAMES,
-    FRAME_SAMPLES,
-    HZ_PER_BIN,
-    Block,
-    Floats,
-)
+from ghostfilter.spectra import BLOCK_FRAMES, FRAME_SAMPLES, Block, Floats
 
 FAMILIES = (
     (400.0,),
@@ -57,8 +50,7 @@ ALONE_SHARE = 0.55
 halves out of three; a siren of two tones, or a ring beside a voice, has less."""
 ALONE_DB = 12.0
 _BUSY_SECONDS = 0.64
-_BAND_SHARE = 0.9
-_BAND = slice(int(280 / HZ_PER_BIN), int(700 / HZ_PER_BIN) + 1)
+BAND_SHARE = 0.9
 _HALF_FRAMES = BLOCK_FRAMES // PARTS
 _SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES // PARTS
 
@@ -74,9 +66,6 @@ def _plane(family: tuple[float, ...]) -> tuple[Floats, Floats]:
 _PLANES = np.concatenate([_plane(family)[0] for family in FAMILIES], axis=1)
 _BACK = [_plane(family)[1] for family in FAMILIES]
 _FIRST = np.cumsum([0, *(2 * len(family) for family in FAMILIES)])[:-1]
-_WEIGHTS = np.zeros((BINS, 2), np.float32)
-_WEIGHTS[3:, 0] = 1.0
-_WEIGHTS[_BAND, 1] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,27 +88,27 @@ class Network:
         self._loud_frames = 0
         """Frames as loud as the tone, since it began."""
 
-    def push(self, block: Block) -> list[bool]:
-        """Hear eight frames; for each half, whether it is a network's tone."""
-        found = self._fit(block)
+    def push(self, block: Block, frames: int) -> list[bool]:
+        """Hear eight frames, so many of them within the band of its tones.
+
+        For each half, whether it is a network's tone.
+        """
+        found = self._fit(block) if frames >= _HALF_FRAMES - 1 else [False] * PARTS
         if self.fits:
-            loud = block.dbfs >= self.fits[0].dbfs - ALONE_DB
+            lowest = self.fits[0].dbfs - ALONE_DB
             begin = max(self.fits[0].first_frame - block.first_frame, 0)
-            self._loud_frames += int(np.count_nonzero(loud[begin:]))
+            self._loud_frames += sum(one >= lowest for one in block.levels[begin:])
         return found
 
     def _fit(self, block: Block) -> list[bool]:
-        sums = block.power @ _WEIGHTS
-        if (sums[:, 1] >= _BAND_SHARE * sums[:, 0]).sum() < _HALF_FRAMES - 1:
-            return [False] * PARTS
         found = []
         for half, (family, phase) in enumerate(fitting(block.samples)):
-            levels = block.dbfs[half * _HALF_FRAMES : (half + 1) * _HALF_FRAMES]
-            is_tone = family >= 0 and float(levels.min()) >= LOWEST_DBFS
+            levels = block.levels[half * _HALF_FRAMES : (half + 1) * _HALF_FRAMES]
+            is_tone = family >= 0 and min(levels) >= LOWEST_DBFS
             found.append(is_tone)
             if is_tone:
                 frame = block.first_frame + half * _HALF_FRAMES
-                self.fits.append(Fit(frame, family, phase, float(levels.mean())))
+                self.fits.append(Fit(frame, family, phase, sum(levels) / _HALF_FRAMES))
         return found
 
     def machine(self) -> Machine | None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from ghostfilter.sums import BINS as BINS
+from ghostfilter.sums import HZ_PER_BIN as HZ_PER_BIN
+from ghostfilter.sums import WEIGHTS, WINDOW
+from ghostfilter.sums import Floats as Floats
 from ghostfilter.vad import FRAME_BYTES, Vad
 
 BLOCK_FRAMES = 8
 FRAME_SAMPLES = 160
-WINDOW = 256
-"""32 ms, Hann; each window ends where its frame ends and reaches 12 ms before it."""
-BINS = WINDOW // 2 + 1
-HZ_PER_BIN = 8000 / WINDOW
+"""Each Hann window of 32 ms ends where its frame ends and reaches 12 ms before it."""
 FULL_SCALE = 32768.0
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Block:
     """(8, 129): |X|² of the Hann window's spectrum of samples in ±1."""
     dbfs: Floats
     """(8,): each frame's RMS level in dB below full scale, at least −96."""
+    levels: list[float]
+    """The same as a list …"""
+    loudest: float
+    """… and its highest."""
+    sums: Floats
+    """(8, COLUMNS) weighted sums of the power: see `sums.py`."""
     is_speech: NDArray[np.bool_]
     """(8,): webrtcvad's opinion."""
 
@@ -44,19 +50,33 @@ _HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 _SCALE = np.float32(1.0 / FULL_SCALE)
 _BEFORE = WINDOW - FRAME_SAMPLES
 _BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
-_INDEX = np.arange(WINDOW) + FRAME_SAMPLES * np.arange(BLOCK_FRAMES)[:, None]
+_TINY = np.float32(2.5e-10)
 
 
 class Blocks:
     """Gathers frames into blocks."""
 
-    __slots__ = ("_frames", "_held", "_speech", "_tail", "_vad")
+    __slots__ = (
+        "_frames",
+        "_held",
+        "_line",
+        "_samples",
+        "_spectra",
+        "_vad",
+        "_windowed",
+        "_windows",
+    )
 
     def __init__(self, vad: Vad | None = None) -> None:
         self._vad = vad or Vad()
         self._held: list[bytes] = []
-        self._speech: list[bool] = []
-        self._tail = np.zeros(_BEFORE, np.float32)
+        self._line = np.zeros(_BEFORE + _BLOCK_SAMPLES, np.float32)
+        self._samples = self._line[_BEFORE:]
+        step = self._line.itemsize
+        shape, strides = (BLOCK_FRAMES, WINDOW), (FRAME_SAMPLES * step, step)
+        self._windows: Floats = as_strided(self._line, shape, strides, writeable=False)
+        self._windowed = np.empty(shape, np.float32)
+        self._spectra = np.empty((BLOCK_FRAMES, BINS), np.complex64)
         self._frames = 0
 
     def push(self, frame: bytes) -> Block | None:
@@ -67,31 +87,34 @@ class Blocks:
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
         self._held.append(frame)
-        self._speech.append(self._vad.is_speech(frame))
         self._frames += 1
         return self._block() if len(self._held) == BLOCK_FRAMES else None
 
     def _block(self) -> Block:
-        line = np.empty(_BEFORE + _BLOCK_SAMPLES, np.float32)
-        line[:_BEFORE] = self._tail
-        samples = line[_BEFORE:]
+        samples = self._samples
+        self._line[:_BEFORE] = self._line[-_BEFORE:]
         np.multiply(np.frombuffer(b"".join(self._held), np.int16), _SCALE, out=samples)
-        self._tail = line[-_BEFORE:]
-        power = np.abs(np.fft.rfft(line.take(_INDEX) * _HANN))
+        np.multiply(self._windows, _HANN, out=self._windowed)
+        # numpy's stub knows only the spectra of 64-bit samples.
+        spectra = np.fft.rfft(self._windowed, out=self._spectra)  # type: ignore[arg-type]
+        power: Floats = np.abs(spectra)
         power *= power
         frames = samples.reshape(BLOCK_FRAMES, FRAME_SAMPLES)
-        dbfs = np.einsum("ij,ij->i", frames, frames)
+        dbfs = np.vecdot(frames, frames)
         dbfs *= 1.0 / FRAME_SAMPLES
-        dbfs += 2.5e-10
+        dbfs += _TINY
         np.log10(dbfs, out=dbfs)
         dbfs *= 10.0
+        levels = dbfs.tolist()
         block = Block(
             first_frame=self._frames - BLOCK_FRAMES,
-            samples=samples,
+            samples=samples.copy(),
             power=power,
             dbfs=dbfs,
-            is_speech=np.array(self._speech),
+            levels=levels,
+            loudest=max(levels),
+            sums=np.dot(power, WEIGHTS),
+            is_speech=np.array(self._vad.are_speech(self._held)),
         )
         self._held.clear()
-        self._speech.clear()
         return block

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ghostfilter.bursts import Burst
 from ghostfilter.evidence import LOWEST_DBFS
 from ghostfilter.peaks import Lines
@@ -41,12 +43,14 @@ class Steady:
 
     def push(self, block: Block, lines: Lines | None) -> None:
         """Hear eight frames; no lines: they are no tones."""
-        levels = block.dbfs.tolist()
-        if lines is None and not self._run:
-            self._between = max(self._between, self._last_dbfs, *levels[:-1])
-            self._last_dbfs = levels[-1]
-            return
-        tones = [None] * len(levels) if lines is None else _tones(lines, levels)
+        levels = block.levels
+        tones = None if lines is None else _tones(lines, levels)
+        if tones is None:
+            if not self._run:
+                self._between = max(self._between, self._last_dbfs, *levels[:-1])
+                self._last_dbfs = levels[-1]
+                return
+            tones = [None] * len(levels)
         for number, (tone, dbfs) in enumerate(zip(tones, levels, strict=True)):
             if self._run and not self._continues(tone):
                 self._end()
@@ -92,8 +96,10 @@ class Steady:
         )
 
 
-def _tones(lines: Lines, levels: list[float]) -> list[float | None]:
-    """Where each frame's tone lies; None if it has none."""
+def _tones(lines: Lines, levels: list[float]) -> list[float | None] | None:
+    """Where each frame's tone lies, None if it has none; None if no frame has any."""
+    if float(np.maximum.reduce(lines.share, None)) < TONAL_SHARE:
+        return None
     found: list[float | None] = []
     for hertz, share, dbfs in zip(
         lines.hertz.tolist(), lines.share.tolist(), levels, strict=True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostfilter.spectra import BINS, HZ_PER_BIN, Block, Floats
+from ghostfilter.spectra import Block, Floats
 
 _RATE = 8000
 STEP_SAMPLES = 40
@@ -25,8 +25,8 @@ _PURE_SHARE = 0.75
 """Of 10 ms, in one of the two tones or both."""
 _CLEAR_DB_SHARE = 0.7
 """Of these two, in the stronger: the bit is clear."""
-_BAND_SHARE = 0.85
-_BAND = (int(1250 / HZ_PER_BIN), int(1950 / HZ_PER_BIN) + 1)
+BAND_SHARE = 0.85
+_BAND_FRAMES = 4
 
 _TIMES = np.arange(_WINDOW_SAMPLES) / _RATE
 _WAVES = np.stack(
@@ -38,10 +38,6 @@ _WAVES = np.stack(
     axis=1,
 ).astype(np.float32) * np.float32(np.sqrt(2.0 / _WINDOW_SAMPLES))
 _INDEX = np.arange(_WINDOW_SAMPLES) + STEP_SAMPLES * np.arange(32)[:, None]
-_BAND_WEIGHTS = np.zeros((BINS, 2), np.float32)
-_BAND_WEIGHTS[3:, 0] = 1.0
-_BAND_WEIGHTS[_BAND[0] : _BAND[1], 1] = 1.0
-
 _UNCLEAR, _MARK, _SPACE = 0, 1, 2
 
 
@@ -57,11 +53,13 @@ class TextPhone:
         self._from = 0
         self._starts: list[int] = []
 
-    def push(self, block: Block) -> int | None:
-        """Hear eight frames; the frame of the first character once three are read."""
-        sums = block.power @ _BAND_WEIGHTS
+    def push(self, block: Block, frames: int) -> int | None:
+        """Hear eight frames, so many of them within the band of its tones.
+
+        The frame of the first character once three are read.
+        """
         tail, self._tail = self._tail, block.samples[-len(self._tail) :]
-        in_band = bool((sums[:, 1] >= _BAND_SHARE * sums[:, 0]).sum() >= 4)
+        in_band = frames >= _BAND_FRAMES
         if not in_band and not self._steps:
             return None
         if not self._steps:

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from ghostfilter.bursts import Machine, beeps, machines
 from ghostfilter.dtmf import Keys, frames_of
+from ghostfilter.fsk import BAND_SHARE as FSK_SHARE
 from ghostfilter.fsk import LOWER, UPPER, Fsk
+from ghostfilter.pairs import BAND_SHARE as NETWORK_SHARE
 from ghostfilter.pairs import Network
-from ghostfilter.peaks import Lines, two_lines
+from ghostfilter.peaks import Lines, lines_of, two_lines
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.spectra import BLOCK_FRAMES, Block
+from ghostfilter.spectra import BLOCK_FRAMES, Block, Floats
 from ghostfilter.steady import QUIET_DBFS, Steady
+from ghostfilter.sums import TONAL, WHOLE
+from ghostfilter.textphone import BAND_SHARE as TEXT_SHARE
 from ghostfilter.textphone import TextPhone
 
 PEAK_SHARE = 0.2
@@ -33,6 +37,10 @@ _FAX_ALIKE_HERTZ = 3.0
 _FAX_TONES = ((1100.0, 40.0), (2100.0, 20.0))
 _FLOOR_DBFS = -70.0
 """Taken for the floor of lines that are more silent than that."""
+_TEXT, _UPPER, _LOWER, _NETWORK = range(4)
+"""Among the columns of TONAL."""
+_SHARES = np.array([TEXT_SHARE, FSK_SHARE, FSK_SHARE, NETWORK_SHARE], np.float32)
+WHOLE_AS_COLUMN = slice(WHOLE, WHOLE + 1)
 _NOTHING = np.zeros(BLOCK_FRAMES, np.bool_)
 _ALL = np.ones(BLOCK_FRAMES, np.bool_)
 
@@ -70,24 +78,33 @@ class Tones:
         Every press of a key is told, TTY once.
         """
         self._explains = self._machine = _NOTHING
-        self._floor = min(self._floor, max(float(block.dbfs.min()), _FLOOR_DBFS))
-        is_quiet = float(block.dbfs.max()) < QUIET_DBFS
+        self._floor = min(self._floor, max(min(block.levels), _FLOOR_DBFS))
+        is_quiet = block.loudest < QUIET_DBFS
         if is_quiet and self._keys.is_idle and self._steady.is_idle:
             self._steady.push(block, None)
             return None
-        text = self._read(block)
-        self._fsk.push(block)
-        halves = self._network.push(block)
-        if self._fsk.is_sending:
-            self._machine = self._explains = _ALL
-        elif any(halves):
-            self._machine = self._explains = np.repeat(halves, BLOCK_FRAMES // 2)
+        inside = block.sums[:, TONAL] >= _SHARES * block.sums[:, WHOLE_AS_COLUMN]
+        frames: list[int] = np.add.reduce(inside, 0).tolist()
+        text = self._read(block, frames[_TEXT])
+        self._hear_machines(block, inside, frames)
         lines = self._lines(block)
         self._steady.push(block, lines)
         if lines is None:
+            self._keys.nothing_near()
             return text
         self._explain(block, lines)
         return self._press(block, lines) or text
+
+    def _hear_machines(
+        self, block: Block, inside: NDArray[np.bool_], frames: list[int]
+    ) -> None:
+        if frames[_UPPER] or frames[_LOWER] or not self._fsk.is_idle:
+            self._fsk.push(block, inside[:, _UPPER : _LOWER + 1])
+            if self._fsk.is_sending:
+                self._machine = self._explains = _ALL
+        halves = self._network.push(block, frames[_NETWORK])
+        if any(halves) and self._machine is _NOTHING:
+            self._machine = self._explains = np.repeat(halves, BLOCK_FRAMES // 2)
 
     def explains(self) -> NDArray[np.bool_]:
         """Of each frame of the last block: whether it is nothing but steady tone.
@@ -121,11 +138,12 @@ class Tones:
 
     def _lines(self, block: Block) -> Lines | None:
         """The lines of the block, if it may have any."""
-        power = block.power[:, 3:]
-        peaks = np.maximum.reduce(power, 1) >= PEAK_SHARE * np.add.reduce(power, 1)
-        if not peaks.any() and self._keys.is_idle and self._steady.is_idle:
+        if not (self._keys.is_idle and self._steady.is_idle):
+            return two_lines(block.power)
+        peaks = np.maximum.reduce(block.power[:, 3:], 1)
+        if not (peaks >= PEAK_SHARE * block.sums[:, WHOLE]).any():
             return None
-        return two_lines(block.power)
+        return lines_of(block.power)
 
     def _explain(self, block: Block, lines: Lines) -> None:
         steady = _explained(block, lines, _ALIKE_HERTZ)
@@ -134,9 +152,9 @@ class Tones:
             fax = _explained(block, lines, _FAX_ALIKE_HERTZ) & _is_fax_tone(lines)
             self._machine = self._machine | fax
 
-    def _read(self, block: Block) -> Heard | None:
+    def _read(self, block: Block, frames: int) -> Heard | None:
         """TTY, the first time that text is certain."""
-        frame = self._textphone.push(block)
+        frame = self._textphone.push(block, frames)
         if frame is None:
             return None
         is_first = self._text is None
@@ -144,7 +162,7 @@ class Tones:
             Sound.TTY,
             frame if self._text is None else self._text.from_frame,
             block.first_frame + BLOCK_FRAMES - frame,
-            float(block.dbfs.max()),
+            block.loudest,
             "Baudot",
         )
         return self._text if is_first else None
@@ -152,7 +170,7 @@ class Tones:
     def _press(self, block: Block, lines: Lines) -> Heard | None:
         """KEY_TONE for the first key that becomes certain in this block."""
         told = None
-        for number, frame in enumerate(frames_of(lines, block.dbfs)):
+        for number, frame in enumerate(frames_of(lines, block.levels)):
             pressed = self._keys.push(frame)
             if pressed:
                 told = told or self._pressed(block, number, pressed)
@@ -161,7 +179,7 @@ class Tones:
     def _pressed(self, block: Block, number: int, key: str) -> Heard:
         frames = self._keys.seen
         frame = max(block.first_frame + number + 1 - frames, 0)
-        dbfs = float(block.dbfs[number])
+        dbfs = block.levels[number]
         told = self._heard(Sound.KEY_TONE, frame, frames, dbfs, key)
         self._key = self._key or told
         return told
@@ -225,14 +243,18 @@ def _explained(block: Block, lines: Lines, alike_hertz: float) -> NDArray[np.boo
     pure &= strongest >= _LOWEST_TONE_HERTZ
     if not pure.any():
         return _NOTHING
-    alike = np.abs(np.diff(strongest)) <= alike_hertz
-    alike |= np.abs(np.diff(lines.hertz[:, 0])) <= alike_hertz
-    alike &= np.abs(np.diff(block.dbfs)) <= _ALIKE_DB
+    alike = _steps(strongest) <= alike_hertz
+    alike |= _steps(lines.hertz[:, 0]) <= alike_hertz
+    alike &= _steps(block.dbfs) <= _ALIKE_DB
     alike &= pure[1:] & pure[:-1]
     explained = np.zeros(BLOCK_FRAMES, np.bool_)
     explained[1:] |= alike
     explained[:-1] |= alike
     return explained
+
+
+def _steps(values: Floats) -> Floats:
+    return np.asarray(np.abs(values[1:] - values[:-1]))
 
 
 def _is_fax_tone(lines: Lines) -> NDArray[np.bool_]:

@@ -27,3 +27,8 @@ class Vad:
         webrtcvad's own error for any other length than 320 bytes.
         """
         return bool(self._vad.is_speech(frame, SAMPLE_RATE))
+
+    def are_speech(self, frames: list[bytes]) -> list[bool]:
+        """The same of several frames in a row."""
+        is_speech = self._vad.is_speech
+        return [is_speech(frame, SAMPLE_RATE) for frame in frames]

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostfilter.belief import QUICK_FRAMES
+from ghostfilter.features import Features
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.spectra import Floats
+from ghostfilter.spectra import Block
 
 WHISPERED = 0.3
 """Mean harmonicity below which a near voice is a whisper."""
@@ -30,25 +31,18 @@ class Stretch:
         self._harmonic = 0.0
         self._high = 0
 
-    def push(
-        self,
-        first_frame: int,
-        held: NDArray[np.bool_],
-        dbfs: Floats,
-        harmonicity: Floats,
-        hertz: Floats,
-    ) -> None:
+    def push(self, block: Block, held: NDArray[np.bool_], features: Features) -> None:
         """Add the frames of a block that are `held` to be of this kind."""
         count = int(np.count_nonzero(held))
         if not count:
             return
         if self.first is None:
-            onset = first_frame + int(held.argmax()) - QUICK_FRAMES
+            onset = block.first_frame + int(held.argmax()) - QUICK_FRAMES
             self.first = max(0, onset + 1)
         self.frames += count
-        self._energy += float((10.0 ** (dbfs[held] / 10.0)).sum())
-        self._harmonic += float(harmonicity[held].sum())
-        self._high += int(np.count_nonzero(hertz[held] >= CRIED_HZ))
+        self._energy += float((10.0 ** (block.dbfs[held] / 10.0)).sum())
+        self._harmonic += float(features.harmonicity[held].sum())
+        self._high += int(np.count_nonzero(features.hertz[held] >= CRIED_HZ))
 
     def heard(self, sound: Sound, floor_dbfs: float, confidence: float) -> Heard | None:
         """The stretch in words; None if there was none."""

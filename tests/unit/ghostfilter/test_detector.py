@@ -9,7 +9,15 @@ from ghostfilter.detector import Detector
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import PERSON, Heard, Sound
 from ghostfilter.tones import Tones
-from tests.unit.ghostfilter.sounds import frames, mixed, noise, silence, spoken, vowel
+from tests.unit.ghostfilter.sounds import (
+    RATE,
+    frames,
+    mixed,
+    noise,
+    silence,
+    spoken,
+    vowel,
+)
 from tests.unit.ghostfilter.tone_sounds import key, knock
 
 
@@ -135,6 +143,15 @@ def test_a_telephone_s_own_beeps_do_not_knock(monkeypatch: pytest.MonkeyPatch) -
     told, evidence = listen(noise(2, -66) + knocked(2) + noise(2, -66))
     assert told == []
     assert evidence.get(Sound.KNOCKS) is None
+
+
+def test_a_network_s_tone_is_no_voice_whatever_the_net_thinks() -> None:
+    t = np.arange(RATE * 4) / RATE
+    tone = (3000 * np.sin(2 * np.pi * 425 * t)).astype("<i2").tobytes()
+    told, evidence = listen(mixed(tone, noise(4, -66)))
+    assert told == []
+    assert evidence.get(Sound.NETWORK_TONE) is not None
+    assert evidence.person < 0.5
 
 
 def test_the_floor_is_the_line_s_quiet_share() -> None:

@@ -78,3 +78,72 @@ def test_a_prompt_of_silence_explains_nothing() -> None:
     echo, before, after = heard(spoken("Halo? Halo! Tolong saya!"), silence(2))
     assert echo.delay_seconds is None
     assert after.sum() == pytest.approx(before.sum(), rel=0.05)
+
+
+def coming_back(late: float, *lost: int) -> bytes:
+    """A long prompt's echo at −18 dB over a hiss, without the frames that got lost."""
+    line = frames(mixed(silence(late) + softer(PROMPT * 3, 18), noise(14, -72)))
+    return b"".join(frame for number, frame in enumerate(line) if number not in lost)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [range(100, 600, 50), (150, 151, 152, 300, 301, 302, 450, 451)],
+    ids=["2 %, one by one", "in bursts"],
+)
+def test_each_lost_packet_shifts_the_delay(lost: range | tuple[int, ...]) -> None:
+    echo, before, after = heard(coming_back(0.24, *lost), PROMPT * 3)
+    assert echo.delay_seconds == pytest.approx(0.24 - 0.02 * len(lost), abs=0.05)
+    later = slice(100, 600)
+    assert after[later].sum() < 0.1 * before[later].sum()
+
+
+def test_a_gap_that_a_decoder_fills_does_not_hide_the_echo_s_level() -> None:
+    line = frames(coming_back(0.24))
+    for number in (200, 350, 500):
+        for place in range(number, number + 4):
+            line[place] = softer(line[number - 1], 4.0 * (place - number + 1))
+    _, before, after = heard(b"".join(line), PROMPT * 3)
+    later = slice(210, 600)
+    assert after[later].sum() < 0.1 * before[later].sum()
+
+
+def test_a_room_that_rings_is_echo_as_well() -> None:
+    dry = np.frombuffer(coming_back(0.1), "<i2").astype(float)
+    rings = 10 ** (-np.arange(0, 0.2, 1 / 8000) / 0.15)
+    wet = np.convolve(dry, rings / np.sqrt((rings**2).sum()))[: len(dry)]
+    _, before, after = heard(wet.astype("<i2").tobytes(), PROMPT * 3)
+    later = slice(100, 600)
+    assert after[later].sum() < 0.15 * before[later].sum()
+
+
+def test_a_voice_over_the_echo_remains() -> None:
+    caller = silence(2.5) + spoken("Tolong, rumah saya kebakaran!", dbfs=-26, pitch=70)
+    echo = silence(0.2) + softer(PROMPT * 2, 20)
+    _, before, after = heard(mixed(mixed(echo, caller), noise(9, -72)), PROMPT * 2)
+    _, alone, _ = heard(mixed(caller, noise(9, -72)), silence(1))
+    spoken_in = alone > 30 * np.median(alone)
+    spoken_in[:120] = False
+    assert after[spoken_in].sum() > 0.6 * alone[spoken_in].sum()
+    assert after[40:120].sum() < 0.1 * before[40:120].sum()
+
+
+def test_the_next_prompt_starts_with_the_old_delay() -> None:
+    blocks, echo = Blocks(), Echo()
+    echo.started(PROMPT * 2, 0)
+    line = frames(mixed(silence(0.2) + softer(PROMPT * 2, 20), noise(7, -72)))
+    del line[100:110]
+    again = len(line)
+    line += frames(mixed(silence(0.2) + softer(PROMPT, 20), noise(3, -72)))
+    before, after = [], []
+    for number, frame in enumerate(line):
+        if number == again:
+            echo.started(PROMPT, again)
+        if (block := blocks.push(frame)) is not None:
+            bands = mel_power(block.power)
+            left = echo.without(bands, block.first_frame)
+            if number > again:
+                before.append(bands.sum())
+                after.append(left.sum())
+    assert echo.delay_seconds == pytest.approx(0.2, abs=0.03)
+    assert sum(after) < 0.15 * sum(before)

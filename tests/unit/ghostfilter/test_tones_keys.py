@@ -145,7 +145,7 @@ def test_a_whistle_from_1400_to_1800_hertz_is_no_text_telephone() -> None:
     t = np.arange(RATE * 4) / RATE
     phone = TextPhone()
     for hertz in (1600 + 200 * np.sin(2 * np.pi * 9 * t), 1400 + 400 * (t * 3 % 1)):
-        assert not any(phone.push(block) for block in blocks(gliding(hertz)))
+        assert not any(phone.push(block, 8) for block in blocks(gliding(hertz)))
 
 
 def test_a_calling_text_telephone_of_v21_is_one_too() -> None:
