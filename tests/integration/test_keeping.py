@@ -225,7 +225,9 @@ async def test_a_line_that_comes_during_an_erasure_waits_and_stays_out(
 
     monkeypatch.setattr(persons, "certify", certify_late)
     number = normalised(before.ani)
-    found = await persons.find(store.engine, number, now=datetime.now(UTC))
+    # A day later: a call of today that is open goes on, and is left.
+    later = datetime.now(UTC) + timedelta(days=2)
+    found = await persons.find(store.engine, number, now=later)
     erasing = asyncio.create_task(
         persons.erase(store.engine, found, actor="a", reason="r", secrets=secrets)
     )
