@@ -44,6 +44,7 @@ from pbx.model.facts import (
     Released,
     Rescued,
 )
+from pbx.model.gaps import Gaps
 from pbx.model.notes import NOTES, Notes
 from pbx.model.rings import Rings
 from pbx.model.spans import common, seconds_between, seconds_within
@@ -188,12 +189,24 @@ class _Story:
         caller = (started.caller or None) if started else None
         dialled = (started.dialled or None) if started else None
         is_told = bool(talks) and self.is_over
+        transfers = Transfers(self.channels, self.caller, self.last_at).told(talks)
+        hung_up_by = self._hung_up_by()
+        gaps = Gaps(
+            self.channels,
+            self.caller,
+            talks,
+            transfers,
+            self.last_at,
+            hung_up_by is HungUpBy.SYSTEM,
+        )
         return Call(
             call_id=self.call_id,
             state=State.CLOSED if self.is_over else State.OPEN,
             disposition=disposition,
             direction=direction,
-            incomplete=not is_regular or self._is_incomplete(offered),
+            incomplete=not is_regular
+            or gaps.are_there()
+            or self._is_incomplete(offered),
             truncated=self.is_truncated,
             joined=self.joined,
             trunk=offered.trunk if offered else self._trunk(),
@@ -220,7 +233,7 @@ class _Story:
             ).attempts(rungs),
             operator=first.other.endpoint if first else None,
             hangup_cause=hung_up.cause if hung_up else None,
-            hung_up_by=self._hung_up_by(),
+            hung_up_by=hung_up_by,
             wait_seconds=seconds_between(queued_at, connected_at or ended_at),
             ring_seconds=seconds_between(first.other.first_at, first.other.answered_at)
             if first
@@ -229,7 +242,7 @@ class _Story:
             hold_seconds=self._hold_seconds(talks, holds) if is_told else None,
             wrap_up_seconds=self._wrap_up_seconds(with_operators),
             holds=holds,
-            transfers=Transfers(self.channels, self.caller, self.last_at).told(talks),
+            transfers=transfers,
             recordings=_recordings(facts) if talks else (),
             caller=caller_facts(self.caller.facts),
             classified=self.notes.classified(),
