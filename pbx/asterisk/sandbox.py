@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pwd
 import resource
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def prepare_home(home: Path, user: User | None) -> None:
     """Make every directory Asterisk needs, owned so that it can write only its own.
 
     `log/cel-custom` must be there beforehand: without it Asterisk loses every journal
-    line and says so only in an ERROR.
+    line and says so only in an ERROR. `spool/monitor` should: MixMonitor() makes it in
+    the caller's own thread, and where it is there already, that writes nothing.
     """
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o750)
@@ -81,6 +83,11 @@ def prepare_home(home: Path, user: User | None) -> None:
         directory.mkdir(exist_ok=True)
         directory.chmod(0o750)
         hand_over(directory, user)
+    recordings = home / "spool" / "monitor"
+    with suppress(OSError):  # there; or a link to a disk that is not: start without
+        recordings.mkdir(mode=0o750)
+        if user:
+            os.chown(recordings, user.uid, user.gid)
 
 
 def hand_over(path: Path, user: User | None) -> None:

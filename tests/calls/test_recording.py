@@ -1,4 +1,4 @@
-"""Conversations kept as sound; and that a failing recording is no call's matter."""
+"""Conversations kept as sound; a folder or full disk that takes none harms no call."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ async def test_a_conversation_is_kept_both_sides_and_nothing_else() -> None:
 async def test_a_folder_that_takes_no_file_changes_no_call() -> None:
     async with TrialCity(python=False) as city:
         monitor = city.settings.recordings
+        monitor.rmdir()
         monitor.write_text("a file where the folder should be\n")
         await talk(city)
         assert begun(city)
@@ -80,7 +81,6 @@ async def test_a_full_disk_under_it_changes_no_call() -> None:
     """Every write of the file fails: whatever its name, it is a link to /dev/full."""
     async with TrialCity(python=False) as city:
         monitor = city.settings.recordings
-        monitor.mkdir()
         name, now = city.city.city.system_name, int(time.time())
         files = {monitor / f"{name}-{now + i}.0.wav" for i in range(120)}
         for file in files:
@@ -98,7 +98,7 @@ async def test_where_it_is_not_declared_nothing_is_kept() -> None:
     async with TrialCity(python=False, change=off) as city:
         await talk(city)
         assert not begun(city)
-        assert not city.settings.recordings.exists()
+        assert not list(city.settings.recordings.iterdir())
 
 
 def likeness(recording: Path, voice: Path) -> float:

@@ -73,7 +73,16 @@ def test_an_ordinary_users_home_stays_his(tmp_path: Path) -> None:
     assert journal.is_dir()
     assert journal.stat().st_uid == os.geteuid()
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "home" / "spool" / "monitor").is_dir()
     sandbox.prepare_home(tmp_path / "home", None)
+
+
+def test_recordings_may_lie_behind_a_link_even_one_to_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "home" / "spool").mkdir(parents=True)
+    monitor = tmp_path / "home" / "spool" / "monitor"
+    monitor.symlink_to(tmp_path / "not-mounted")
+    sandbox.prepare_home(tmp_path / "home", sandbox.service_user())
+    assert monitor.is_symlink()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
