@@ -119,7 +119,7 @@ journal_offsets = Table(
     Column("tail", LargeBinary, nullable=False),
     Column("read_at", Utc, nullable=False),
 )
-"""How far each journal file has been read, and the bytes just before that point."""
+"""How far each journal file has been read, and a hash of the bytes just before."""
 
 outbox = Table(
     "outbox",

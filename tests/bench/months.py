@@ -6,7 +6,7 @@ import asyncio
 from itertools import islice
 from pathlib import Path
 
-from pbx.records.journal import Batch, Position, RawLine
+from pbx.records.journal import Batch, Position, RawLine, hash_of_tail
 from tests.bench.children import child, python
 from tests.bench.row import BenchError
 
@@ -47,7 +47,7 @@ def batches(lines: list[bytes], size: int) -> list[Batch]:
         for line in lines[at : at + size]:
             raw.append(RawLine(offset, line))
             offset += len(line)
-        after = Position(offset, raw[-1].raw[-64:])
+        after = Position(offset, hash_of_tail(raw[-1].raw))
         made.append(Batch("bench", tuple(raw), before, after))
         before = after
     return made

@@ -21,6 +21,7 @@ from pbx.model.review import Review
 from pbx.records import audit, certificates, erased_calls, erasures, reviews
 from pbx.records import person as persons
 from pbx.records.certificates import Certificate, hash_of
+from pbx.records.database import migrate
 from pbx.records.feed import entries_after
 from pbx.records.from_journal import build_store
 from pbx.records.journal import Journal
@@ -34,6 +35,7 @@ from pbx.records.tables import (
     call_members,
     calls,
     journal_lines,
+    journal_offsets,
     outbox,
     witnessed_calls,
 )
@@ -176,6 +178,45 @@ async def test_no_number_is_left_of_all_the_real_calls(
     left = json.dumps([row.record for row in await rows(store, sa.select(calls))])
     assert not [number for number in longs if number in left]
     assert await count(store, journal_lines) == 0
+
+
+async def test_how_far_was_read_tells_nothing_of_what_was_read(
+    url: str, tmp_path: Path
+) -> None:
+    """Up from a store that kept the last bytes, down and up: none is read again."""
+    store = await RecordStore.open(url)
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(line("USER_DEFINED", fact="ani=081234567890"))
+    journal = Journal(path, {})
+    batch = journal.read()
+    assert batch is not None
+    await store.record(batch)
+    (row,) = await rows(store, sa.select(journal_offsets))
+    assert len(row.tail) == 3
+    await migrate(store.engine, "0006")
+    raw = path.read_bytes()
+    assert b"081234567890" in raw[-64:]
+    async with store.engine.begin() as connection:
+        await connection.execute(sa.update(journal_offsets).values(tail=raw[-64:]))
+    await migrate(store.engine)
+    assert await rows(store, sa.select(journal_offsets)) == [row]
+    await migrate(store.engine, "0006")
+    await migrate(store.engine)
+    journal.reset(await store.positions())
+    assert journal.read() is None
+    with path.open("ab") as file:
+        file.write(line("CHAN_END"))
+    more = journal.read()
+    assert more is not None
+    assert more.lines[0].offset == len(raw)
+    await store.record(more)
+    path.write_bytes(raw + raw)  # another text where we had read
+    journal.reset(await store.positions())
+    again = journal.read()
+    assert again is not None
+    assert again.before is None
+    journal.close()
+    await store.close()
 
 
 # ---- nothing brings it back ----------------------------------------------------------
