@@ -36,8 +36,8 @@ FLOOR_BLOCKS, FLOOR_PLACE = 12, 1
 """How quiet it is: the second softest 160 ms of the last 2 s."""
 LOUD_BLOCKS = 5
 """How loud: the loudest frame of the last 0.8 s."""
-SLOPE = 0.35
-"""Of the slow belief: 6.3 above `doubt` it is 0.9."""
+SLOPE = 0.3
+"""Of the slow belief: 7.3 above `doubt` it is 0.9."""
 
 _QUIET_DOUBT = np.array(2 * QUIET_DOUBT, np.float32)
 _COLUMNS = 4
