@@ -160,7 +160,11 @@ def _post(
         name,
         says,
         handler,
-        {202: Answer("Written down.", Accepted), 404: _NO_CALL},
+        {
+            202: Answer("Written down.", Accepted),
+            404: _NO_CALL,
+            409: problem("The record is final; nothing was written down."),
+        },
         scopes=(Scope.ADMIN,),
         body=body,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest_asyncio
 
 from pbx.feed.said import Notes
 from pbx.recorder import Recorder
+from pbx.records import erasures
 from pbx.status import Status
 from tests.fakes.feed_house import FeedHouse, open_feed
 from tests.fakes.journal_writer import append, call_id, whole_call
@@ -95,3 +97,22 @@ async def test_a_disk_that_takes_nothing(
     )
     assert status == 503
     assert "Retry-After" in headers
+
+
+async def test_of_a_sealed_call_nothing_is_taken_that_would_be_lost(
+    house: FeedHouse,
+) -> None:
+    reader, admin = await house.token("read"), await house.token("admin")
+    await house.get("/v1/calls", reader, wait=20, state="closed")
+    async with house.store.engine.begin() as connection:
+        await erasures.seal(connection, [CALL], rule="raw_line_days")
+    for what, said in (
+        ("classification", {"category": "valid", "note": "Jalan Dhoho 7"}),
+        ("survey", {"score": 4}),
+    ):
+        status, _, body = await house.ask(
+            "POST", f"/v1/calls/{CALL}/{what}", admin, json=said
+        )
+        assert status == 409, body
+        assert json.loads(body)["type"].endswith("call-sealed")
+    assert not house.settings.notes.exists(), "no text lies there for nothing"
