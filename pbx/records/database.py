@@ -89,11 +89,29 @@ def _teach_sqlite(engine: AsyncEngine, *, writes: bool) -> None:
         if writes:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA secure_delete=ON")  # what goes is written over
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _began(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+async def empty_wal(engine: AsyncEngine) -> bool:
+    """After an erasure: SQLite's `-wal` file, which has the old pages, is emptied.
+
+    False: a reader holds it for the moment; it is written over as the store is used.
+    PostgreSQL's dead rows go with its own autovacuum. Raises the driver's errors.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        wire: Any = raw.driver_connection
+        cursor = await wire.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        is_busy, *_ = await cursor.fetchone()
+        await cursor.close()
+    return not is_busy
 
 
 async def is_current(engine: AsyncEngine) -> bool:

@@ -27,6 +27,7 @@ from pbx.model.review import Review
 from pbx.records import erasures
 from pbx.records.base import write_alone
 from pbx.records.certificates import Certificate, certificate, certify
+from pbx.records.database import empty_wal
 from pbx.records.privacy_tables import erasures as erased_table
 from pbx.records.privacy_tables import legal_holds
 from pbx.records.tables import calls, journal_lines, reviews
@@ -118,6 +119,8 @@ async def carry_out(
             await asyncio.sleep(_BREATH_SECONDS)
     made += await _reviews(engine, retention, now, secrets)
     made += await _stray_lines(engine, retention, now, secrets)
+    if made:
+        await empty_wal(engine)
     return made
 
 

@@ -27,6 +27,7 @@ from pbx.records.base import now as wall_clock
 from pbx.records.base import write_alone
 from pbx.records.certificates import ERASED as ERASED_ACTION
 from pbx.records.certificates import certificate, certify
+from pbx.records.database import empty_wal
 from pbx.records.tables import (
     calls,
     journal_lines,
@@ -288,6 +289,7 @@ async def erase(
                         subject=subject,
                     )
                 )
+    await empty_wal(engine)
     return made
 
 

@@ -25,6 +25,9 @@ NOT_REACHED = """Not reached by this command, and what becomes of it:
 - journal files on the disk: gone after raw_line_days; nothing of these calls is
   ever read in again from them
 - Asterisk's own logs (queue_log, messages): as your log rotation says
+- the database's own disk: SQLite writes over what goes and empties its -wal file (a
+  reader may hold it a while); PostgreSQL's dead rows go with VACUUM, its WAL and
+  its archive as you keep them
 - the repeat caller's mark in AstDB: ends by itself after 10 minutes"""
 
 
