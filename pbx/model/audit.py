@@ -145,6 +145,17 @@ def _faults_of(entry: Entry, keys: Mapping[str, bytes]) -> Iterator[str]:
         yield f"entry {entry.seq} was changed after it was written"
 
 
+def spans(numbers: Sequence[int]) -> str:
+    """Ascending entries' numbers in words: `entries 1 to 3, entry 7`."""
+    told: list[list[int]] = []
+    for number in numbers:
+        if told and number == told[-1][1] + 1:
+            told[-1][1] = number
+        else:
+            told.append([number, number])
+    return ", ".join(f"entry {a}" if a == b else f"entries {a} to {b}" for a, b in told)
+
+
 def _missing(first: int, last: int) -> str:
     if last <= first:
         return f"entry {first} is missing"

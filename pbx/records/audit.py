@@ -15,7 +15,7 @@ import secrets as random_bytes
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pbx.model.audit import FIRST, Anchor, Check, Entry, key_id, mac_of
+from pbx.model.audit import FIRST, Anchor, Check, Entry, key_id, mac_of, spans
 from pbx.records.audit_tables import audit
 from pbx.records.base import now
 from pbx.records.private_files import append as append_lines
@@ -39,6 +39,8 @@ _PAGE = 1000
 _CHAIN_LOCK = 112_114
 """PostgreSQL's advisory lock, held until commit: one appends at a time."""
 _PENDING = "gerbang-audit"
+_ANCHOR_PATIENCE_SECONDS = 5.0
+"""An anchor is written when its transaction's connection is let go."""
 
 
 class AuditKeyError(RuntimeError):
@@ -78,10 +80,11 @@ class AuditFiles:
         return {key_id(key): key for key in self._read()}
 
     def anchors(self) -> list[Anchor]:
-        """What was anchored; a torn line is left out."""
+        """What was anchored, here and on other nodes (`audit.anchor.NAME`); a torn line
+        is left out."""
         found = []
-        with suppress(FileNotFoundError):
-            for line in self.anchor_file.read_text().splitlines():
+        for path in sorted(self.directory.glob(f"{self.anchor_file.name}*")):
+            for line in path.read_text().splitlines():
                 seq, _, rest = line.partition(" ")
                 mac = rest.partition(" ")[0]
                 if seq.isdecimal() and len(mac) == len(FIRST):
@@ -356,7 +359,19 @@ async def verify(engine: AsyncEngine, *, secrets: Path | None = None) -> Verifie
     files = files_of(secrets)
     anchors = files.anchors()
     check, found, last, count = Check(files.keys(), anchors), list[str](), None, 0
+    anchored, bare = {anchor.seq for anchor in anchors}, list[Entry]()
     async for entry in entries(engine):
         found += check.take(entry)
         last, count = entry, count + 1
+        if entry.seq not in anchored:
+            bare.append(entry)
+    anchored = {anchor.seq for anchor in files.anchors()} if bare else anchored
+    since = now() - timedelta(seconds=_ANCHOR_PATIENCE_SECONDS)
+    missing = [e.seq for e in bare if e.seq not in anchored and e.at < since]
+    if missing:
+        found.append(
+            f"without an anchor in {files.anchor_file}: {spans(missing)}. The file was "
+            "removed, cut or could not be written, or another node made them: lay its "
+            "anchors beside it as audit.anchor.NAME"
+        )
     return Verified(count, len(anchors), (*found, *check.end()), last)

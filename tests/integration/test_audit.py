@@ -157,6 +157,28 @@ async def test_the_end_cut_off_and_written_anew(
     assert "entry 3 is not the one that was anchored" in await faults(engine, secrets)
 
 
+async def test_anchors_that_are_gone_are_told(
+    engine: AsyncEngine, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(engine, secrets, 4)
+    path = AuditFiles(secrets).anchor_file
+    one, *_, four = path.read_text().splitlines(keepends=True)
+    path.write_text(one)
+    young = await audit.verify(engine, secrets=secrets)
+    assert young.faults == ()  # an entry's anchor may be on its way
+    monkeypatch.setattr(audit, "_ANCHOR_PATIENCE_SECONDS", -1.0)
+    found = await audit.verify(engine, secrets=secrets)
+    assert "without an anchor" in found.faults[0]
+    assert "entries 2 to 4" in found.faults[0]
+    path.with_name("audit.anchor.other").write_text(four)
+    found = await audit.verify(engine, secrets=secrets)
+    assert "entries 2 to 3. " in found.faults[0]
+    path.unlink()
+    found = await audit.verify(engine, secrets=secrets)
+    assert (found.entries, found.anchors) == (4, 1)
+    assert "entries 1 to 3" in found.faults[0]
+
+
 async def test_rows_that_changed_places(engine: AsyncEngine, secrets: Path) -> None:
     await tell(engine, secrets, 4)
     await change(

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta, timezone
 
-from pbx.model.audit import FIRST, Entry, canonical, key_id, mac_of, subject_of
+from pbx.model.audit import FIRST, Entry, canonical, key_id, mac_of, spans, subject_of
 
 KEY = bytes(range(32))
 ENTRY = Entry(
@@ -62,3 +62,7 @@ def test_a_subject_is_no_number_and_always_the_same() -> None:
     assert one != subject_of("6281234567891", KEY)
     assert one != subject_of("6281234567890", KEY[::-1])
     assert "81234567890" not in one
+
+
+def test_numbers_in_words() -> None:
+    assert spans([1, 2, 3, 7]) == "entries 1 to 3, entry 7"
