@@ -264,11 +264,13 @@ class _Playback:
         }
 
 
-async def write_down(services: Services, entry: Mapping[str, Any]) -> None:
-    """One entry of the audit, committed. Raises what `audit.append` raises."""
+async def write_down(services: Services, *entries: Mapping[str, Any]) -> None:
+    """Entries of the audit, committed, all or none. Raises what `audit.append`
+    raises."""
     engine = await services.store.writer()
     async with engine.begin() as connection:
-        await audit.append(connection, secrets=services.settings.secrets, **entry)
+        for entry in entries:
+            await audit.append(connection, secrets=services.settings.secrets, **entry)
 
 
 def _who(asked: Asked) -> Who:

@@ -45,6 +45,7 @@ def item(entry: Entry, asked: Asked) -> str:
         entry.revision,
         entry.written_at,
         entry.text,
+        entry.cursor,
     )
 
 

@@ -17,6 +17,7 @@ from pbx.feed import problems
 from pbx.feed.calls import cursor_ahead, cursor_number, item
 from pbx.feed.cursors import feed_cursor
 from pbx.feed.limits import TooManyError
+from pbx.feed.problems import Problem
 from pbx.feed.routes import Asked
 from pbx.feed.words import EventsAsked
 from pbx.records import feed
@@ -88,8 +89,8 @@ class _Stream:
                 if asyncio.get_running_loop().time() >= self._beat_at:
                     await self._send(": beat\n\n")
                 await self._services.waker.changed(seen, LOOK_SECONDS)
-        except ConnectionError:
-            return
+        except (ConnectionError, Problem):
+            return  # gone; or the audit takes nothing, and he may come back
         except TimeoutError:
             self._services.count("dropped_listeners")
             _log.warning("a listener of %s is too slow, let go", self._asked.grant.name)

@@ -54,6 +54,7 @@ class Feed:
     city: City = field(init=False)
     status: Status = field(init=False)
     services: Services = field(init=False)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def __post_init__(self) -> None:
         """Wire the parts. The city is read once: a change of it asks for a restart."""
@@ -94,13 +95,20 @@ class Feed:
             await stop.wait()
             for task in running:
                 task.cancel()
-        if not await self._written_down():
+        if not await self._written_down(ends=True):
             for entry in self.services.unaudited:
                 _log.error(
                     "not in the audit: %s heard %.1f s",
                     entry["actor"],
                     entry["seconds"],
                     extra={"call_id": entry["call_id"]},
+                )
+            for entry in self.services.reads.waiting:
+                _log.error(
+                    "not in the audit: %s %s %s",
+                    entry["actor"],
+                    entry["action"],
+                    entry["details"],
                 )
         with suppress(SQLAlchemyError, OSError, TimeoutError):
             async with asyncio.timeout(END_SECONDS):
@@ -177,21 +185,33 @@ class Feed:
             else:
                 self.status.raise_alarm(
                     "audit-not-written",
-                    f"{len(self.services.unaudited)} playbacks of callers' audio are "
+                    f"{len(self.services.unaudited)} playbacks of callers' audio and "
+                    f"{len(self.services.reads.waiting)} readings of personal data are "
                     "not in the audit yet; they wait in memory and are tried again "
-                    "each second, and nobody hears more meanwhile. See the database, "
+                    "each second. Nobody hears more meanwhile, and after a minute "
+                    "nobody reads personal data. See the database, "
                     f"and {self.settings.secrets}",
                 )
 
-    async def _written_down(self) -> bool:
+    async def _written_down(self, *, ends: bool = False) -> bool:
         """Whether nothing waits any more."""
-        waiting = self.services.unaudited
+        async with self._writing:
+            return await self._write_down(ends=ends)
+
+    async def _write_down(self, *, ends: bool) -> bool:
+        waiting, reads = self.services.unaudited, self.services.reads
+        due = reads.due(ends=ends)
         try:
             async with asyncio.timeout(END_SECONDS):
                 while waiting:
                     await write_down(self.services, waiting[0])
                     waiting.pop(0)
+                if due:
+                    await write_down(self.services, *due)
+                    reads.written(len(due))
         except (SQLAlchemyError, OSError, TimeoutError, AuditKeyError):
+            if due:
+                reads.failed()
             return False
         return True
 

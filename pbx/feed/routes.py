@@ -19,6 +19,7 @@ from pbx.feed import problems
 from pbx.feed.book import Grant, TokenBook
 from pbx.feed.limits import Bucket, Buckets, Room
 from pbx.feed.problems import Problem
+from pbx.feed.reads import Reads
 from pbx.feed.shown import Shower
 from pbx.feed.store import FeedStore
 from pbx.feed.words import CallId, NothingAsked
@@ -50,10 +51,16 @@ class Services:
     strangers: Bucket = field(default_factory=lambda: Bucket(10.0, 100.0))
     """For requests without a good token, all together."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    shower: Shower = field(default_factory=Shower)
+    reads: Reads = field(default_factory=Reads)
+    """Personal data that went out, on its way into the audit."""
+    shower: Shower = field(init=False)
     figures: dict[str, int] = field(default_factory=dict)
     unaudited: list[Mapping[str, Any]] = field(default_factory=list)
     """Playbacks the audit has not taken yet; written down as soon as it does."""
+
+    def __post_init__(self) -> None:
+        """What goes out whole is noted."""
+        self.shower = Shower(self.reads)
 
     def count(self, name: str) -> None:
         """One more of these, for the status file."""

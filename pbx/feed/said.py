@@ -1,8 +1,8 @@
 """`POST /v1/calls/{id}/classification` and `/survey`: what people say of a call.
 
 It goes into the notes journal, never into a table: the recorder makes the record's next
-revision of it, so that a record can always be made anew from raw lines. Of a sealed call
-(`pbx.records.erasures`) the recorder takes no line any more, so nothing is written.
+revision of it, so that a record can always be made anew from raw lines. Of a sealed
+call (`pbx.records.erasures`) the recorder takes no line, so nothing is written.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from datetime import datetime
 
 from pbx.feed.book import Grant
+from pbx.feed.reads import Reads
 from pbx.model.masking import masked
 
 REMEMBERED = 4000
@@ -19,14 +20,25 @@ REMEMBERED = 4000
 
 
 class Shower:
-    """Shows records; one for the process."""
+    """Shows records; one for the process. It is the only way out of personal data over
+    HTTP, so it is where reads are noted."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
         self._masked: OrderedDict[tuple[str, int], str] = OrderedDict()
 
-    def record(self, grant: Grant, call_id: str, revision: int, text: str) -> str:
-        """This revision's JSON for this reader; `text` is the store's."""
+    def record(
+        self,
+        grant: Grant,
+        call_id: str,
+        revision: int,
+        text: str,
+        place: int | None = None,
+    ) -> str:
+        """This revision's JSON for this reader; `text` is the store's, `place` its
+        number in the feed. Raises Problem where personal data cannot be audited."""
         if grant.sees_personal:
+            self._reads.note(f"token {grant.name}", call_id, place)
             return text
         key = (call_id, revision)
         shown = self._masked.get(key)
@@ -47,6 +59,7 @@ class Shower:
         revision: int,
         written_at: datetime,
         text: str | None,
+        place: int | None = None,
     ) -> str:
         """One item of a page or an event, in one line."""
         about = as_json(
@@ -59,7 +72,7 @@ class Shower:
         )
         shown = "null"
         if text is not None:
-            shown = self.record(grant, call_id, revision, text)
+            shown = self.record(grant, call_id, revision, text, place)
         return f'{about[:-1]},"record":{shown}}}'
 
 
