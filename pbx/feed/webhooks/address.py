@@ -6,6 +6,7 @@ A name is looked up by us, and the connection goes to what we saw: a name that t
 
 from __future__ import annotations
 
+import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -17,6 +18,10 @@ _NAT64 = ip_network("64:ff9b::/96")
 """RFC 6052: an IPv4 address in IPv6's clothes."""
 
 LONGEST_URL = 2000
+_ODD_ADDRESS = re.compile(
+    r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*\.?", re.I
+)
+"""What inet_aton(3) takes for an address: 127.1, 2130706433, 0177.0.0.1, 0x7f.1."""
 
 
 class ForbiddenAddressError(OSError):
@@ -38,6 +43,8 @@ def refusal(url: str, *, private: bool) -> str | None:
     if parts.scheme == "http" and not private:
         return "records go out encrypted: https, or --private for your own network"
     address = _literal(parts.host)
+    if address is None and _ODD_ADDRESS.fullmatch(parts.host):
+        return "write the address in full, as in 192.0.2.1"
     if address is not None and not private and not is_public(address):
         return f"{address} is a private address; --private if that is meant"
     return None

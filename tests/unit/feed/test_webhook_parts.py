@@ -163,6 +163,12 @@ def test_addresses_of_the_internet(address: str) -> None:
         ("https://127.0.0.1/", "private address"),
         ("https://[::1]:8443/", "private address"),
         ("https://cad.example/" + "x" * 2000, "longer than"),
+        ("https://127.1/", "in full"),
+        ("https://2130706433/", "in full"),
+        ("https://0177.0.0.1/", "in full"),
+        ("https://0x7f.1:8443/", "in full"),
+        ("https://127.0.0.1./", "in full"),
+        ("https://0/", "in full"),
     ],
 )
 def test_where_nothing_goes(url: str, why: str) -> None:
