@@ -53,6 +53,8 @@ _SHORT_NUMBER = re.compile(rf"\+?[0-9]{{1,{_LONGEST_HOUSE_NUMBER}}}")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _CHANNEL = re.compile(r"PJSIP/([A-Za-z0-9+-]+)-[0-9a-f]{8}")
 _KIND_OF_REPORT = re.compile(r"[^\W\d_][^\W\d_ ,/&()-]*([ ,/&()-]+[^\W\d_]+)*[) ]*")
+_KEY = re.compile(r"\b(digit=|key )[0-9*#A-D](?![0-9A-Za-z.])")
+"""The filter's words for the key pressed: `digit=0 at 1340ms`, `key 0`."""
 _LONG_RUN = re.compile(rf"[0-9]{{{_LONGEST_HOUSE_NUMBER},}}")
 
 
@@ -97,6 +99,7 @@ def _is_recording(text: str, record: Record) -> bool:
 
 WORD = Field(_is_word)
 """A name or a state of ours."""
+EVIDENCE = Field(_is_evidence)
 TIME = Field(lambda text, _: _TIME.fullmatch(text) is not None)
 OURS = Field(_is_of_ours)
 ID = Field(lambda text, _: len(text) <= 160)
@@ -139,7 +142,7 @@ DECISIONS: Decisions = {
         "verdict": WORD,
         "reason": WORD,
         "at_ms": FIGURE,
-        "evidence": Field(_is_evidence),
+        "evidence": EVIDENCE,
         "confidence": FIGURE,
         "holdout": FIGURE,
         "shadow": FIGURE,
@@ -259,7 +262,10 @@ def _shown(
     if decision.belongs_to not in classes:
         return value
     if isinstance(value, str):
-        return value if decision.looks_right(value, record) else word
+        if not decision.looks_right(value, record):
+            return word
+        # A key is hidden where it stands alone (`keys`), so in the evidence, too.
+        return _KEY.sub(rf"\1{word}", value) if decision is EVIDENCE else value
     return value if decision is FIGURE else word
 
 

@@ -172,6 +172,25 @@ def test_what_is_shown_and_what_is_not() -> None:
         assert shown[name] == record[name], name
 
 
+@pytest.mark.parametrize(
+    ("evidence", "shown"),
+    [
+        ("digit=0 at 1340ms", f"digit={HIDDEN} at 1340ms"),
+        ("nothing heard; key 0", f"nothing heard; key {HIDDEN}"),
+        ("silence; key #; a moment ago", f"silence; key {HIDDEN}; a moment ago"),
+        ("silence, floor -72 dBFS; no key", "silence, floor -72 dBFS; no key"),
+    ],
+)
+def test_the_key_is_hidden_in_the_evidence_as_in_the_keys(
+    evidence: str, shown: str
+) -> None:
+    record = {"verdict": {"evidence": evidence}}
+    assert masked(record) == {"verdict": {"evidence": shown}}
+    gone = erased(record)
+    assert gone == {"verdict": {"evidence": shown.replace(HIDDEN, ERASED)}}
+    assert erased(gone) == gone
+
+
 def test_nothing_stays_nothing() -> None:
     bare = Call(
         call_id=ID,
