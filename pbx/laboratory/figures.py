@@ -77,6 +77,8 @@ class Figures:
     ghosts: Tally
     pockets: Tally
     distant: Tally
+    distant_unasked: int
+    """Distant voices released without a second prompt."""
     ambiguous: Tally
     auc: float | None
     """How often a person scores above a ghost (0.5: chance); None: one was missing."""
@@ -108,6 +110,9 @@ def figures(outcomes: Iterable[Outcome]) -> Figures:
         ghosts=tally(ghosts),
         pockets=tally([one for one in ghosts if one.row.kind in POCKETS]),
         distant=tally(_of(judged, Label.DISTANT)),
+        distant_unasked=sum(
+            one.is_released_unasked for one in _of(judged, Label.DISTANT)
+        ),
         ambiguous=tally(_of(judged, Label.AMBIGUOUS)),
         auc=auc([one.person for one in speech], [one.person for one in ghosts]),
         cpu_ms_per_second=(

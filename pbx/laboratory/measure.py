@@ -25,6 +25,7 @@ from pbx.laboratory.audio import AudioError
 from pbx.laboratory.clips import Clip, read_clip
 from pbx.laboratory.corpus import Corpus, Label, Row
 from pbx.model.policy import Policy, Treatment
+from pbx.model.verdict import Ruling
 
 POLICY = Policy(silent=Treatment.RELEASE, noise=Treatment.RELEASE)
 ASKED = 2
@@ -65,6 +66,8 @@ class Judged:
     is_fresh: bool = True
     has_prompt: bool = False
     is_prompt_missing: bool = False
+    is_released_unasked: bool = False
+    """Released where only the greeting had asked: a rule says never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def judge_clip(row: Row, clip: Clip, ears: Ears) -> Judged:
     evidence = detector.evidence()
     verdict = judge(evidence, POLICY, Context(expected_frames=len(frames), asked=ASKED))
     cpu = time.process_time_ns() - started
+    unasked = judge(evidence, POLICY, Context(expected_frames=len(frames), asked=1))
     return Judged(
         row=row,
         verdict=verdict,
@@ -121,6 +125,7 @@ def judge_clip(row: Row, clip: Clip, ears: Ears) -> Judged:
         is_fresh=ears.is_fresh,
         has_prompt=clip.prompt is not None,
         is_prompt_missing=clip.is_prompt_missing,
+        is_released_unasked=unasked.ruling is Ruling.RELEASE,
     )
 
 

@@ -29,7 +29,8 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "pocket_n": figures.pockets.n,
         "pocket_catch_rate": figures.pockets.release_rate,
         "distant_n": figures.distant.n,
-        "distant_released": figures.distant.released,
+        "distant_released": figures.distant_unasked,
+        "distant_released_after_second_prompt": figures.distant.released,
         "ambiguous_n": figures.ambiguous.n,
         "ambiguous_released": figures.ambiguous.released,
         "auc": figures.auc,
@@ -70,7 +71,11 @@ def summary(figures: Figures) -> list[tuple[str, str, str]]:
             f"and {figures.ghosts.low_priority} at low priority",
         ),
         ("  of them in the pocket mix", _share(figures.pockets), "pockets, machines"),
-        ("distant voices released", f"{distant.released} of {distant.n}", ""),
+        (
+            "distant voices released",
+            f"{figures.distant_unasked} of {distant.n}",
+            f"{distant.released} had the second prompt asked as well",
+        ),
         (
             "ambiguous released",
             f"{figures.ambiguous.released} of {figures.ambiguous.n}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from pbx.laboratory import figures, frozen, learned
 from pbx.laboratory.corpus import Label, Row, read_corpus
 from pbx.laboratory.measure import Ears, Judged, Unreadable, measure
 from pbx.laboratory.page import worst
+from pbx.laboratory.report import as_json
 from pbx.model.verdict import Reason, Ruling
 from tests.unit.laboratory import clips_made_here as made
 
@@ -42,6 +44,17 @@ def judged(
         seconds=5.0,
         cpu_seconds=0.005,
     )
+
+
+def test_a_clip_is_also_judged_without_a_second_prompt() -> None:
+    """The rule holds whatever is heard; a verdict that broke it would be counted."""
+    kept = judged(Label.DISTANT, Ruling.RELEASE, person=0.1)
+    broken = replace(kept, is_released_unasked=True)
+    found = figures.figures([kept, broken])
+    assert (found.distant.released, found.distant_unasked) == (2, 1)
+    told = as_json(found)
+    assert told["distant_released"] == 1
+    assert told["distant_released_after_second_prompt"] == 2
 
 
 def test_every_clip_is_judged_as_a_call(tmp_path: Path) -> None:
