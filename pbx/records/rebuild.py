@@ -35,11 +35,24 @@ class Difference:
         return f"{self.call_id}: {', '.join(self.fields)}"
 
 
+@dataclass(slots=True)
+class Looked:
+    """How many calls were looked at."""
+
+    compared: int = 0
+    sealed: int = 0
+    """Not compared: their lines were taken out for good."""
+
+
 Tell = Callable[[str, int, int], None]
 
 
 async def compare(
-    engine: AsyncEngine, tell: Tell = lambda *_: None, *, mends: bool
+    engine: AsyncEngine,
+    tell: Tell = lambda *_: None,
+    *,
+    mends: bool,
+    looked: Looked | None = None,
 ) -> AsyncIterator[Difference]:
     """What differs, call by call; with `mends` each gets a new revision, 200 calls a
     transaction. A record without lines and without a witness is left alone: its lines
@@ -56,6 +69,10 @@ async def compare(
             if not ids:
                 return
             last = ids[-1]
+            if looked is not None:
+                sealed = len(await sealed_of(connection, ids))
+                looked.sealed += sealed
+                looked.compared += len(ids) - sealed
             different = [d async for d in differences(store, connection, ids)]
             if mends:
                 await _mend(store, connection, [d.call_id for d in different])

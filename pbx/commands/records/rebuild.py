@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pbx.commands.records.progress import Tell
     from pbx.records.builder import Built
+    from pbx.records.rebuild import Looked
 
 
 def register(group: typer.Typer) -> None:
@@ -65,18 +66,22 @@ def register(group: typer.Typer) -> None:
             if journal is not None:
                 done = _from_files(journal, url, tell)
             else:
-                differences = _compare(url, tell, mends=not check)
+                differences, looked = _compare(url, tell, mends=not check)
         if journal is not None:
             typer.echo(f"{done.calls} calls from {done.lines} lines in {url}")
             return
         for difference in differences:
             typer.echo(difference)
+        typer.echo(
+            f"{looked.compared} calls compared; {looked.sealed} sealed, not compared: "
+            "their lines are gone."
+        )
         if differences and check:
             raise typer.Exit(1)
         typer.echo(
             f"{len(differences)} records mended."
             if differences
-            else "Every record is what its lines say."
+            else "Every record compared is what its lines say."
         )
 
 
@@ -102,11 +107,14 @@ def _from_files(journal: Path, url: str, tell: Tell) -> Built:
     raise typer.Exit(1)
 
 
-def _compare(url: str, tell: Tell, *, mends: bool) -> list[str]:
+def _compare(url: str, tell: Tell, *, mends: bool) -> tuple[list[str], Looked]:
     from pbx.commands.records.store import with_store
-    from pbx.records.rebuild import compare
+    from pbx.records.rebuild import Looked, compare
+
+    looked = Looked()
 
     async def work(engine: AsyncEngine) -> list[str]:
-        return [str(found) async for found in compare(engine, tell, mends=mends)]
+        found = compare(engine, tell, mends=mends, looked=looked)
+        return [str(difference) async for difference in found]
 
-    return with_store(url, work, writes=mends)
+    return with_store(url, work, writes=mends), looked
