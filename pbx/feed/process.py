@@ -103,7 +103,7 @@ class Feed:
                     entry["seconds"],
                     extra={"call_id": entry["call_id"]},
                 )
-            for entry in self.services.reads.waiting:
+            for entry in self.services.reads.waiting + self.services.sent.waiting:
                 _log.error(
                     "not in the audit: %s %s %s",
                     entry["actor"],
@@ -145,7 +145,11 @@ class Feed:
     async def _deliver(self) -> None:
         source, waker = source_of(self.settings), self.services.waker
         await webhooks.run(
-            self.settings.database_url, self.status, waker, source=source
+            self.settings.database_url,
+            self.status,
+            waker,
+            source=source,
+            sent=self.services.sent,
         )
 
     async def _watch(self) -> NoReturn:
@@ -199,19 +203,22 @@ class Feed:
             return await self._write_down(ends=ends)
 
     async def _write_down(self, *, ends: bool) -> bool:
-        waiting, reads = self.services.unaudited, self.services.reads
-        due = reads.due(ends=ends)
+        waiting = self.services.unaudited
+        both = (self.services.reads, self.services.sent)
+        due = [(reads, reads.due(ends=ends)) for reads in both]
         try:
             async with asyncio.timeout(END_SECONDS):
                 while waiting:
                     await write_down(self.services, waiting[0])
                     waiting.pop(0)
-                if due:
-                    await write_down(self.services, *due)
-                    reads.written(len(due))
+                for reads, entries in due:
+                    if entries:
+                        await write_down(self.services, *entries)
+                        reads.written(len(entries))
         except (SQLAlchemyError, OSError, TimeoutError, AuditKeyError):
-            if due:
-                reads.failed()
+            for reads, _ in due:
+                if reads.waiting:
+                    reads.failed()
             return False
         return True
 

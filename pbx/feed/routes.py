@@ -19,7 +19,7 @@ from pbx.feed import problems
 from pbx.feed.book import Grant, TokenBook
 from pbx.feed.limits import Bucket, Buckets, Room
 from pbx.feed.problems import Problem
-from pbx.feed.reads import Reads
+from pbx.feed.reads import HOUR_SECONDS, Reads
 from pbx.feed.shown import Shower
 from pbx.feed.store import FeedStore
 from pbx.feed.words import CallId, NothingAsked
@@ -53,6 +53,8 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     reads: Reads = field(default_factory=Reads)
     """Personal data that went out, on its way into the audit."""
+    sent: Reads = field(default_factory=lambda: Reads("sent-personal", HOUR_SECONDS))
+    """The same, by webhook."""
     shower: Shower = field(init=False)
     figures: dict[str, int] = field(default_factory=dict)
     unaudited: list[Mapping[str, Any]] = field(default_factory=list)

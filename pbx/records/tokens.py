@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pbx.records import audit
 from pbx.records.token_tables import feed_tokens
 
 _FORM = re.compile(r"gerbang_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
@@ -88,10 +89,12 @@ async def create(
     *,
     days: int,
     at: datetime,
+    by: str | None = None,
 ) -> str:
     """Make a token and return its text, which is stored nowhere.
 
-    Raises TokenError for a name that is not one, or was used before.
+    `by` is who makes it, for the audit (None: a trial, without an entry). Raises what
+    `audit.append` raises, and TokenError for a name that is none, or was used before.
     """
     if not _NAME.fullmatch(name):
         raise TokenError(
@@ -112,6 +115,11 @@ async def create(
     try:
         async with engine.begin() as connection:
             await connection.execute(sa.insert(feed_tokens).values(**row))
+            if by is not None:
+                about = {"token": name, "scopes": row["scopes"], "days": days}
+                await audit.append(
+                    connection, actor=by, action="token-created", details=about
+                )
     except IntegrityError as error:
         raise TokenError(
             f"there is, or was, a token {name}; the audit knows tokens by their name, "
@@ -129,17 +137,26 @@ async def every_token(engine: AsyncEngine) -> list[Token]:
         return [Token.of_row(row) for row in rows]
 
 
-async def revoke(engine: AsyncEngine, name: str, at: datetime) -> None:
-    """Close what it opens; again does no harm. Raises TokenError if there is none."""
+async def revoke(
+    engine: AsyncEngine, name: str, at: datetime, *, by: str | None = None
+) -> None:
+    """Close what it opens; again does no harm. Raises TokenError if there is none.
+
+    `by` is who does it, for the audit, as in `create`.
+    """
     mine = feed_tokens.c.name == name
     async with engine.begin() as connection:
-        await connection.execute(
+        done = await connection.execute(
             sa.update(feed_tokens)
             .where(mine, feed_tokens.c.revoked_at.is_(None))
             .values(revoked_at=at)
         )
         if await connection.scalar(sa.select(feed_tokens.c.name).where(mine)) is None:
             raise TokenError(f"there is no token {name}; `gerbang token list` has all")
+        if by is not None and done.rowcount:
+            await audit.append(
+                connection, actor=by, action="token-revoked", details={"token": name}
+            )
 
 
 async def used(engine: AsyncEngine, when: Mapping[str, datetime]) -> None:

@@ -180,18 +180,21 @@ async def subscription(engine: AsyncEngine, webhook: int) -> Subscription:
         return Subscription.of_row(await _row(connection, webhook))
 
 
-async def remove(engine: AsyncEngine, webhook: int) -> None:
-    """Tell it no more, and forget what was to be told. Raises UnknownWebhookError."""
+async def remove(engine: AsyncEngine, webhook: int, *, by: str = "?") -> None:
+    """Tell it no more, and forget what was to be told. `by` is who says so, for the
+    audit. Raises UnknownWebhookError."""
     async with engine.begin() as connection:
-        await _row(connection, webhook)
+        row = await _row(connection, webhook)
         await connection.execute(
             sa.delete(webhook_deliveries).where(webhook_deliveries.c.webhook == webhook)
         )
         await connection.execute(sa.delete(webhooks).where(webhooks.c.id == webhook))
+        await _audit(connection, row, by, "unsubscribed-personal")
 
 
-async def rotate(engine: AsyncEngine, webhook: int) -> Subscription:
-    """A new secret; the old one signs as well for a day. Raises UnknownWebhookError."""
+async def rotate(engine: AsyncEngine, webhook: int, *, by: str = "?") -> Subscription:
+    """A new secret; the old one signs as well for a day. `by` as in `remove`. Raises
+    UnknownWebhookError."""
     async with engine.begin() as connection:
         row = await _row(connection, webhook)
         await connection.execute(
@@ -203,7 +206,9 @@ async def rotate(engine: AsyncEngine, webhook: int) -> Subscription:
                 old_secret_until=now() + timedelta(hours=OLD_SECRET_HOURS),
             )
         )
-        return Subscription.of_row(await _row(connection, webhook))
+        made = Subscription.of_row(await _row(connection, webhook))
+        await _audit(connection, row, by, "rotated-personal")
+        return made
 
 
 async def enable(engine: AsyncEngine, webhook: int) -> None:
@@ -327,3 +332,10 @@ async def _row(connection: AsyncConnection, webhook: int) -> Any:
     if row is None:
         raise UnknownWebhookError(webhook)
     return row
+
+
+async def _audit(connection: AsyncConnection, row: Any, by: str, action: str) -> None:
+    """An entry, where personal data goes out by this subscription."""
+    if row.personal:
+        about = {"webhook": row.id, "host": URL(row.url).host}
+        await audit.append(connection, actor=by, action=action, details=about)

@@ -18,7 +18,9 @@ import pytest_asyncio
 import sqlalchemy as sa
 from aiohttp import web
 
+from pbx.feed import reads
 from pbx.feed import webhooks as door
+from pbx.feed.reads import Reads
 from pbx.feed.webhooks import courier
 from pbx.records import webhooks
 from pbx.records.base import now
@@ -217,6 +219,51 @@ async def test_whoever_lets_personal_data_out_is_audited(
         "dispatch calls back",
     )
     assert "secret" not in (entry.details or "")
+    [hook] = await webhooks.subscriptions(store.engine)
+    await webhooks.rotate(store.engine, hook.id, by="sari")
+    await webhooks.remove(store.engine, hook.id, by="budi")
+    async with store.engine.connect() as connection:
+        found = await connection.execute(
+            sa.text("SELECT actor, action FROM audit ORDER BY seq")
+        )
+        assert [tuple(row) for row in found][1:] == [
+            ("sari", "rotated-personal"),
+            ("budi", "unsubscribed-personal"),
+        ]
+
+
+async def test_what_goes_out_whole_is_noted_or_waits(
+    store: RecordStore,
+    receiver: Receiver,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GERBANG_STATE", str(tmp_path / "state"))
+    purpose = webhooks.Purpose("sari", "dispatch calls back")
+    hook = await subscribe(store, receiver, personal=purpose)
+    sent, status, waker = Reads(), Status(tmp_path, "feed"), Waker(url)
+    delivers = asyncio.create_task(
+        door.run(url, status, waker, source=SOURCE, sent=sent)
+    )
+    try:
+        await put(store, a_call(1))
+        await receiver.until(lambda r: len(r.events) == 1)
+        [entry] = sent.due()
+        assert entry["actor"] == f"webhook {hook.id}"
+        assert entry["call_id"] == a_call(1).call_id
+        monkeypatch.setattr(reads, "REFUSE_SECONDS", -1.0)
+        sent.failed()
+        await put(store, a_call(2))
+        async with asyncio.timeout(20):
+            while a_call(2).call_id not in await rows(store):
+                await asyncio.sleep(0.02)
+        assert len(receiver.events) == 1
+        sent.written(1)
+        await receiver.until(lambda r: len(r.events) == 2)
+    finally:
+        delivers.cancel()
+        await asyncio.gather(delivers, return_exceptions=True)
 
 
 # ---- what goes wrong ----------------------------------------------------------------

@@ -6,7 +6,9 @@ One module a subcommand, each with `register(group)`.
 from __future__ import annotations
 
 import asyncio
+import getpass
 import importlib
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,11 +52,17 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, rich_help_panel=SERVE)
 
 
+def who() -> str:
+    """Who sits here, also behind sudo; the audit keeps it."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
 def with_store(work: Callable[[AsyncEngine], Awaitable[_Result]]) -> _Result:
     """Do it with an open store; what cannot be ends the command with 1 and why."""
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from pbx.records.audit import AuditKeyError
     from pbx.records.base import Store
     from pbx.records.database import explain
     from pbx.records.tokens import TokenError
@@ -69,7 +77,7 @@ def with_store(work: Callable[[AsyncEngine], Awaitable[_Result]]) -> _Result:
 
     try:
         return asyncio.run(do())
-    except TokenError as error:
+    except (TokenError, AuditKeyError) as error:
         why = str(error)
     except (SQLAlchemyError, CommandError, OSError, TimeoutError) as error:
         why = f"the record store cannot be used: {explain(error)}"

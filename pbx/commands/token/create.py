@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import typer
 
-from pbx.commands.token import TOKENS, with_store
+from pbx.commands.token import TOKENS, who, with_store
 
 LONGEST_DAYS = 3650
 
@@ -51,7 +51,9 @@ def register(group: typer.Typer) -> None:
         at = datetime.now(UTC)
         scopes = [tokens.Scope(s.value) for s in scope]
         text = with_store(
-            lambda engine: tokens.create(engine, name, scopes, days=days, at=at)
+            lambda engine: tokens.create(
+                engine, name, scopes, days=days, at=at, by=who()
+            )
         )
         typer.echo(text)
         typer.echo(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from pbx.commands.token import TOKENS, with_store
+from pbx.commands.token import TOKENS, who, with_store
 
 
 def register(group: typer.Typer) -> None:
@@ -26,5 +26,7 @@ def register(group: typer.Typer) -> None:
         """
         from pbx.records import tokens
 
-        with_store(lambda engine: tokens.revoke(engine, name, datetime.now(UTC)))
+        with_store(
+            lambda engine: tokens.revoke(engine, name, datetime.now(UTC), by=who())
+        )
         typer.echo(f"The token {name} opens nothing any more.")

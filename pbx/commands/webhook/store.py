@@ -17,11 +17,12 @@ def with_webhooks(work: Callable[[AsyncEngine], Awaitable[T]], *, writes: bool) 
     """Do something with the record store. Ends with status 1, and why, without it or
     without the webhook."""
     from pbx.commands.ghostfilter.store import with_store
+    from pbx.records.audit import AuditKeyError
     from pbx.records.webhooks import UnknownWebhookError
     from pbx.settings import Settings
 
     try:
         return with_store(Settings(), work, writes=writes)
-    except UnknownWebhookError as error:
+    except (UnknownWebhookError, AuditKeyError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -128,7 +128,9 @@ def rotate(webhook: Id) -> None:
     """
     from pbx.records import webhooks
 
-    made = with_webhooks(lambda engine: webhooks.rotate(engine, webhook), writes=True)
+    made = with_webhooks(
+        lambda engine: webhooks.rotate(engine, webhook, by=_who()), writes=True
+    )
     typer.echo(f"secret  {made.secret}")
     until = made.old_secret_until
     typer.echo(f"The old one signs as well until {until:%Y-%m-%d %H:%M %Z}.", err=True)
@@ -155,7 +157,9 @@ def remove(webhook: Id) -> None:
     """
     from pbx.records import webhooks
 
-    with_webhooks(lambda engine: webhooks.remove(engine, webhook), writes=True)
+    with_webhooks(
+        lambda engine: webhooks.remove(engine, webhook, by=_who()), writes=True
+    )
 
 
 def _who() -> str:

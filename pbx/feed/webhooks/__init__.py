@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pbx.feed.reads import Reads
 from pbx.feed.webhooks.courier import Courier
 from pbx.records.base import now
 from pbx.records.database import explain, is_missing, open_engine
@@ -37,11 +38,18 @@ DEAD_STANDS_HOURS = 24
 """How long a new dead letter keeps the alarm up."""
 
 
-async def run(database_url: str, status: Status, waker: Waker, *, source: str) -> None:
+async def run(
+    database_url: str,
+    status: Status,
+    waker: Waker,
+    *,
+    source: str,
+    sent: Reads | None = None,
+) -> None:
     """Deliver until cancelled, whatever happens to the database.
 
-    `waker` is run by the caller. `status` gets the figure `webhooks` and, a
-    subscription each, the alarm `webhook-stuck-<id>`.
+    `waker` is run by the caller, who writes `sent` into the audit. `status` gets the
+    figure `webhooks` and, a subscription each, the alarm `webhook-stuck-<id>`.
     """
     told: Counter[str] = Counter()
     status.figures["webhooks"] = told
@@ -49,7 +57,7 @@ async def run(database_url: str, status: Status, waker: Waker, *, source: str) -
     while True:
         try:
             async with _engines(database_url) as (reader, writer):
-                await _serve(reader, writer, status, waker, source, told)
+                await _serve(reader, writer, status, waker, source, told, sent)
         except Exception as error:  # noqa: BLE001 — the database: try again
             first = _first(error)
             if not is_missing(first) and str(first) != said:
@@ -65,6 +73,7 @@ async def _serve(
     waker: Waker,
     source: str,
     told: Counter[str],
+    sent: Reads | None,
 ) -> None:
     """A courier each, as long as its subscription stays as it is."""
     running: dict[Subscription, asyncio.Task[None]] = {}
@@ -77,7 +86,7 @@ async def _serve(
                 running.pop(hook).cancel()
             for hook in served - running.keys():
                 queue = DeliveryQueue(reader, writer, hook)
-                courier = Courier(queue, waker, source, told)
+                courier = Courier(queue, waker, source, told, sent)
                 running[hook] = tasks.create_task(courier.run())
             if time.monotonic() >= watch_at:
                 watch_at = time.monotonic() + WATCH_SECONDS

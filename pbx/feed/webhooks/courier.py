@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
 
+from pbx.feed.reads import Reads
 from pbx.feed.webhooks.event import call_message, type_of
 from pbx.feed.webhooks.post import Outcome, open_session, post
 from pbx.records.base import now
@@ -66,6 +67,8 @@ class Courier:
     source: str
     told: Counter[str] = field(default_factory=Counter)
     """Attempts by what became of them: `delivered`, `failed`."""
+    sent: Reads | None = None
+    """Takes down what went out whole; while it refuses, such deliveries wait."""
     _failures: int = 0
     """In a row."""
     _not_before: float = 0.0
@@ -96,12 +99,18 @@ class Courier:
         if time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + _PRUNE_SECONDS
             await self.queue.prune()
-        if time.monotonic() < self._not_before:
+        if time.monotonic() < self._not_before or self._must_wait:
             return False, False
         due = await self.queue.due(1 if self._is_down else BATCH)
         if not due:
             return False, has_taken
         return await self._send(session, due), True
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether the audit takes nothing of what would go out whole."""
+        is_whole = self.queue.hook.personal
+        return is_whole and self.sent is not None and self.sent.is_refusing
 
     @property
     def _is_down(self) -> bool:
@@ -123,6 +132,8 @@ class Courier:
                 source=self.source,
             )
             async with slots:
+                if self.queue.hook.personal and self.sent is not None:
+                    self.sent.note(f"webhook {self.queue.hook.id}", one.call_id)
                 return await post(session, self.queue.hook, message)
 
         async with asyncio.TaskGroup() as tasks:

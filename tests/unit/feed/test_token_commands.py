@@ -49,6 +49,11 @@ def test_a_token_from_its_first_to_its_last_day(state: Path) -> None:
     assert run("revoke", "cad")[0] == 0
     assert run("revoke", "cad")[0] == 0
     assert "revoked" in run("list")[1]
+    with sqlite3.connect(state / "records.sqlite3") as store:
+        said = store.execute("SELECT action, details FROM audit").fetchall()
+    store.close()
+    assert [action for action, _ in said] == ["token-created", "token-revoked"]
+    assert '"scopes": "read personal"' in said[0][1]
     code, _, why = run("create", "cad", "--scope", "read")
     assert code == 1
     assert "choose another" in why
