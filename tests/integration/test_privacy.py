@@ -19,6 +19,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pbx.commands import audit, privacy
+from pbx.commands.privacy.common import actor
 from pbx.model.call import (
     Call,
     CallerFacts,
@@ -428,3 +429,9 @@ def test_more_than_a_page(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(persons, "AT_ONCE", 1)
     assert "4 to be erased" in run(*ERASE, "--yes").stdout
     assert run(*ERASE).stdout == "Nothing is kept of this number.\n"
+
+
+def test_who_came_by_sudo_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "sari")
+    assert actor("") == "sari (command line)"
+    assert actor(" Ayu ") == "Ayu"

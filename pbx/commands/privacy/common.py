@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -41,7 +42,7 @@ def actor(by: str) -> str:
     if by.strip():
         return by.strip()
     try:
-        return f"{getpass.getuser()} (command line)"
+        return f"{os.environ.get('SUDO_USER') or getpass.getuser()} (command line)"
     except (OSError, KeyError):
         return "command line"
 

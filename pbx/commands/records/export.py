@@ -68,9 +68,7 @@ def export(
 
 
 def _purpose(personal: bool, reason: str) -> Purpose | None:
-    import getpass
-    import os
-
+    from pbx.commands.privacy.common import actor
     from pbx.records.export.run import Purpose
 
     if not personal:
@@ -79,7 +77,7 @@ def _purpose(personal: bool, reason: str) -> Purpose | None:
         raise typer.BadParameter(
             "say why with --reason; the audit keeps it", param_hint="--personal"
         )
-    return Purpose(os.environ.get("SUDO_USER") or getpass.getuser(), reason.strip())
+    return Purpose(actor(""), reason.strip())
 
 
 def _write(export: Export) -> None:
