@@ -38,7 +38,8 @@ class Due:
     revision: int
     written_at: datetime
     """When the record got this revision."""
-    record: Mapping[str, Any]
+    record: Mapping[str, Any] | None
+    """None: it is no longer kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,14 @@ class DeliveryQueue:
                     calls.c.call_id.in_(news), *self._is_wanted()
                 )
             )
-            await self._queue(connection, [(*row, news[row.call_id]) for row in rows])
+            found = [(*row, news[row.call_id]) for row in rows]
+            gone = await connection.execute(
+                sa.select(outbox.c.call_id, outbox.c.revision, outbox.c.cursor).where(
+                    outbox.c.cursor.in_(news.values()), *_is_deleted()
+                )
+            )
+            found += [(row.call_id, row.revision, row.cursor) for row in gone]
+            await self._queue(connection, found)
             await connection.execute(
                 sa.update(webhooks)
                 .where(webhooks.c.id == self.hook.id)
@@ -92,15 +100,23 @@ class DeliveryQueue:
                 _d.call_id,
                 _d.attempts,
                 _d.queued_at,
-                calls.c.revision,
-                calls.c.written_at,
+                sa.func.coalesce(calls.c.revision, _d.revision),
+                sa.func.coalesce(calls.c.written_at, outbox.c.written_at),
                 calls.c.record,
             )
-            .join(calls, calls.c.call_id == _d.call_id)
+            .outerjoin(calls, calls.c.call_id == _d.call_id)
+            .outerjoin(
+                outbox,
+                sa.and_(
+                    outbox.c.call_id == _d.call_id, outbox.c.revision == _d.revision
+                ),
+            )
             .where(
                 _d.webhook == self.hook.id,
                 _d.state == Delivery.PENDING.value,
                 _d.due_at <= now(),
+                # Of a record that is gone, its last entry alone is told.
+                sa.or_(calls.c.call_id.is_not(None), sa.and_(*_is_deleted())),
             )
             .order_by(_d.cursor)
             .limit(most)
@@ -155,13 +171,16 @@ class DeliveryQueue:
 
     async def prune(self) -> None:
         """Forget what was delivered a week ago, dead letters of last season, and calls
-        of which there is no record any more."""
-        is_kept = sa.exists().where(calls.c.call_id == _d.call_id)
+        the store, which was replaced, knows nothing of."""
+        is_known = sa.or_(
+            sa.exists().where(calls.c.call_id == _d.call_id),
+            sa.exists().where(outbox.c.call_id == _d.call_id),
+        )
         async with self.writer.begin() as connection:
             for is_over in (
                 _is_older(Delivery.DELIVERED, DELIVERED_KEPT_DAYS),
                 _is_older(Delivery.DEAD, DEAD_KEPT_DAYS),
-                ~is_kept,
+                ~is_known,
             ):
                 await connection.execute(
                     sa.delete(webhook_deliveries).where(
@@ -224,6 +243,20 @@ class DeliveryQueue:
             ),
             rows,
         )
+
+
+def _is_deleted() -> tuple[sa.ColumnElement[bool], ...]:
+    """Of an entry of the outbox: it is its call's last one, and the record is gone."""
+    newer = outbox.alias("newer")
+    return (
+        outbox.c.call_id.is_not(None),
+        ~sa.exists().where(calls.c.call_id == outbox.c.call_id).correlate(outbox),
+        ~sa.exists()
+        .where(
+            newer.c.call_id == outbox.c.call_id, newer.c.revision > outbox.c.revision
+        )
+        .correlate(outbox),
+    )
 
 
 def _is_older(state: Delivery, days: int) -> sa.ColumnElement[bool]:

@@ -31,6 +31,8 @@ class EventType(StrEnum):
     """A call has a new revision, also while it goes on."""
     CLOSED = "id.gerbang112.call.closed.v1"
     """A call that is over has a new revision."""
+    DELETED = "id.gerbang112.call.deleted.v1"
+    """A record is no longer kept; every subscription is told."""
 
 
 class Delivery(StrEnum):

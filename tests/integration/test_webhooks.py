@@ -22,7 +22,7 @@ from pbx.feed import reads
 from pbx.feed import webhooks as door
 from pbx.feed.reads import Reads
 from pbx.feed.webhooks import courier
-from pbx.records import webhooks
+from pbx.records import erasures, webhooks
 from pbx.records.base import now
 from pbx.records.store import RecordStore
 from pbx.records.wake import Waker
@@ -264,6 +264,23 @@ async def test_what_goes_out_whole_is_noted_or_waits(
     finally:
         delivers.cancel()
         await asyncio.gather(delivers, return_exceptions=True)
+
+
+async def test_a_record_that_is_deleted_is_told(
+    store: RecordStore, receiver: Receiver, url: str, tmp_path: Path
+) -> None:
+    await subscribe(store, receiver, EventType.CLOSED)
+    async with delivering(url, tmp_path):
+        await put(store, a_call(1))
+        await receiver.until(lambda r: len(r.events) == 1)
+        async with store.engine.begin() as connection:
+            await erasures.delete(connection, [a_call(1).call_id], rule="record_days")
+        await receiver.until(lambda r: len(r.events) == 2)
+        await all_are(store, Delivery.DELIVERED, 1)
+    told = receiver.events[1]
+    assert told["type"] == "id.gerbang112.call.deleted.v1"
+    assert told["data"] == {"call_id": a_call(1).call_id, "revision": 2}
+    assert told["id"] != receiver.events[0]["id"]
 
 
 # ---- what goes wrong ----------------------------------------------------------------

@@ -20,7 +20,7 @@ import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbx.feed.reads import Reads
-from pbx.feed.webhooks.event import call_message, type_of
+from pbx.feed.webhooks.event import Message, call_message, deleted_message, type_of
 from pbx.feed.webhooks.post import Outcome, open_session, post
 from pbx.records.base import now
 from pbx.records.wake import Waker
@@ -121,18 +121,12 @@ class Courier:
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def try_one(one: Due) -> Outcome | None:
-            kind = type_of(one.record, self.queue.hook.types)
-            if kind is None:
+            message = self._message(one)
+            if message is None:
                 return None
-            message = call_message(
-                one.record,
-                kind,
-                written_at=one.written_at,
-                personal=self.queue.hook.personal,
-                source=self.source,
-            )
+            is_whole = self.queue.hook.personal and one.record is not None
             async with slots:
-                if self.queue.hook.personal and self.sent is not None:
+                if is_whole and self.sent is not None:
                     self.sent.note(f"webhook {self.queue.hook.id}", one.call_id)
                 return await post(session, self.queue.hook, message)
 
@@ -145,6 +139,21 @@ class Courier:
         said = [outcome for outcome in outcomes if outcome is not None]
         await self._mind(said)
         return any(outcome.is_gone for outcome in said)
+
+    def _message(self, one: Due) -> Message | None:
+        """What is told; None: this subscription does not hear of it."""
+        at, source = one.written_at, self.source
+        if one.record is None:
+            return deleted_message(
+                one.call_id, one.revision, written_at=at, source=source
+            )
+        kind = type_of(one.record, self.queue.hook.types)
+        if kind is None:
+            return None
+        personal = self.queue.hook.personal
+        return call_message(
+            one.record, kind, written_at=at, personal=personal, source=source
+        )
 
     async def _mind(self, said: Sequence[Outcome]) -> None:
         """What these say of the other side, beyond their own deliveries."""

@@ -60,6 +60,20 @@ def call_message(
     )
 
 
+def deleted_message(
+    call_id: str, revision: int, *, written_at: datetime, source: str
+) -> Message:
+    """A record is no longer kept: take yours out."""
+    return _message(
+        event_id(call_id, revision),
+        EventType.DELETED.value,
+        written_at,
+        source,
+        subject=call_id,
+        data={"call_id": call_id, "revision": revision},
+    )
+
+
 def ping_message(at: datetime, source: str) -> Message:
     """Only says that we reach you, and sign as you expect."""
     return _message(
