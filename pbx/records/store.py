@@ -319,9 +319,7 @@ class RecordStore(WitnessStore):
                 .values(**values)
             )
         if written.rowcount != 1:
-            raise StalePositionError(
-                f"{call.call_id}: written by somebody else"
-            )
+            raise StalePositionError(f"{call.call_id}: written by somebody else")
         if joined_into is None:
             await list_for_review(connection, call)
         await announce(connection, call.call_id, revision)
