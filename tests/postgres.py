@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from pbx.simulator.declaration import free_run
 
 
 def _binaries() -> Path:
@@ -106,18 +107,11 @@ class Postgres:
         self.sql("CREATE DATABASE records")
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def own_server() -> Iterator[Postgres]:
     """A server while the block lasts."""
     home = Path(tempfile.mkdtemp(prefix="gerbang-postgres-"))
-    server = Postgres(_binaries(), home, _free_port())
+    server = Postgres(_binaries(), home, free_run(1))
     try:
         server.create()
         server.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -72,19 +73,29 @@ def moved(declared: Declaration, place: Neighbourhood) -> Declaration:
     return declared | {"network": network, "trunks": trunks}
 
 
+_DRAWN_FROM, _DRAWN_TO = 10_000, 20_000
+"""Below Linux's own range (32768 …) and our RTP: between our look and our use no
+outgoing connection can take one of these, and hardly another trial."""
+_DRAWS = 1000
+
+
 def free_ports(count: int) -> list[int]:
-    """So many ports of 127.0.0.1 that nobody listens on now."""
-    with ExitStack() as held:
-        probes = [held.enter_context(_probe(0)) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """So many ports of 127.0.0.1 that nobody listens on now.
+
+    Raises OSError if none are to be had.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = free_run(1)
+        if port not in found:
+            found.append(port)
+    return found
 
 
 def free_run(count: int) -> int:
-    """The first of so many free ports in a row."""
-    for _ in range(100):
-        first = free_ports(1)[0]
-        if first + count > 65535:
-            continue
+    """The first of so many free ports in a row. Raises OSError without such a row."""
+    for _ in range(_DRAWS):
+        first = _DRAWN_FROM + secrets.randbelow(_DRAWN_TO - _DRAWN_FROM - count)
         try:
             with ExitStack() as held:
                 for i in range(count):
@@ -93,7 +104,8 @@ def free_run(count: int) -> int:
             continue
         return first
     raise OSError(
-        f"no {count} free ports in a row; is the machine's port range used up?"
+        f"no {count} free ports in a row between {_DRAWN_FROM} and {_DRAWN_TO}; end "
+        "what listens there"
     )
 
 

@@ -6,9 +6,8 @@ import json
 import os
 import re
 import signal
-import socket
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pbx.asterisk import run
 from pbx.asterisk.activate import activate
 from pbx.model.city import City, read_city
 from pbx.settings import PROJECT, Settings
+from pbx.simulator.declaration import free_ports
 
 
 @dataclass
@@ -72,12 +72,9 @@ _PORTS = (
 
 def on_free_ports(text: str) -> str:
     """The city's text with every port it listens on replaced by a free one."""
-    with ExitStack() as held:
-        for name in _PORTS:
-            probe = held.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-            text = re.sub(rf"^{name} = \d+", f"{name} = {port}", text, flags=re.M)
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    for name, port in ports.items():
+        text = re.sub(rf"^{name} = \d+", f"{name} = {port}", text, flags=re.M)
     return text
 
 

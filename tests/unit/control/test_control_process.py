@@ -19,6 +19,7 @@ from pbx.control.active import ActiveCity
 from pbx.control.process import Control
 from pbx.model.city import CityError
 from pbx.settings import Settings
+from pbx.simulator.declaration import free_run
 from tests.fakes.control_room import CITY_TEXT, FakeStore, until
 from tests.fakes.manager import FakeManager, channel
 
@@ -33,12 +34,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "HEALTHY_SECONDS", 0.2)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def make_settings(
     state: Path, manager_port: int, status_port: int | None = None
 ) -> Settings:
@@ -47,7 +42,7 @@ def make_settings(
     city = state / "city.toml"
     city.write_text(
         CITY_TEXT.replace("manager_port = 5038", f"manager_port = {manager_port}")
-        .replace("status_port = 8112", f"status_port = {status_port or free_port()}")
+        .replace("status_port = 8112", f"status_port = {status_port or free_run(1)}")
         .replace("deadline_seconds = 40", "deadline_seconds = 10")
     )
     settings = Settings(state=state, city_file=city)

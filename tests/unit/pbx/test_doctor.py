@@ -30,6 +30,7 @@ from pbx.commands.diagnosis import (
 )
 from pbx.model.city import City, read_city
 from pbx.settings import PROJECT, Settings
+from pbx.simulator.declaration import free_run
 from pbx.status import Status
 
 CITY = (PROJECT / "asterisk-config" / "city.toml").read_text()
@@ -48,16 +49,10 @@ def settings(tmp_path: Path) -> Settings:
         ("status_port", 8112),
         ("feed_port", 8113),
     ):
-        text = text.replace(f"{setting} = {old}", f"{setting} = {free_port()}", 1)
+        text = text.replace(f"{setting} = {old}", f"{setting} = {free_run(1)}", 1)
     text = text.replace("audiosocket_port = 4580", "audiosocket_port = 64580")
     city_file.write_text(text)
     return Settings(tmp_path / "var", city_file, tmp_path / "cache")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def city_of(settings: Settings) -> City:
@@ -388,7 +383,7 @@ def test_a_damaged_certificate_is_a_fault(rendered: Settings) -> None:
 def test_a_database_that_is_gone_is_a_fault_and_its_password_is_not_shown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
+    port = free_run(1)
     monkeypatch.setenv(
         "GERBANG_DATABASE_URL", f"postgresql://gerbang:geheim@127.0.0.1:{port}/records"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import tomllib
 
@@ -47,6 +48,9 @@ def test_free_ports_are_free_and_different() -> None:
 
 
 def test_no_run_of_ports_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pbx.simulator.declaration.free_ports", lambda count: [65535])
+    def taken(port: int) -> socket.socket:
+        raise OSError(errno.EADDRINUSE, "taken")
+
+    monkeypatch.setattr("pbx.simulator.declaration._probe", taken)
     with pytest.raises(OSError, match="in a row"):
         free_run(4)
