@@ -77,6 +77,8 @@ _DRAWN_FROM, _DRAWN_TO = 10_000, 20_000
 """Below Linux's own range (32768 …) and our RTP: between our look and our use no
 outgoing connection can take one of these, and hardly another trial."""
 _DRAWS = 1000
+_given: set[int] = set()
+"""Drawn by this process already: two draws for one city must not meet."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -84,24 +86,26 @@ def free_ports(count: int) -> list[int]:
 
     Raises OSError if none are to be had.
     """
-    found: list[int] = []
-    while len(found) < count:
-        port = free_run(1)
-        if port not in found:
-            found.append(port)
-    return found
+    return [free_run(1) for _ in range(count)]
 
 
 def free_run(count: int) -> int:
-    """The first of so many free ports in a row. Raises OSError without such a row."""
+    """The first of so many free ports in a row, none of them given before. Raises
+    OSError without such a row."""
+    if len(_given) > (_DRAWN_TO - _DRAWN_FROM) // 2:
+        _given.clear()  # the oldest are long out of use
     for _ in range(_DRAWS):
         first = _DRAWN_FROM + secrets.randbelow(_DRAWN_TO - _DRAWN_FROM - count)
+        row = range(first, first + count)
+        if not _given.isdisjoint(row):
+            continue
         try:
             with ExitStack() as held:
-                for i in range(count):
-                    held.enter_context(_probe(first + i))
+                for port in row:
+                    held.enter_context(_probe(port))
         except OSError:
             continue
+        _given.update(row)
         return first
     raise OSError(
         f"no {count} free ports in a row between {_DRAWN_FROM} and {_DRAWN_TO}; end "

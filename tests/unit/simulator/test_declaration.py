@@ -47,6 +47,20 @@ def test_free_ports_are_free_and_different() -> None:
             probe.bind(("127.0.0.1", port))
 
 
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a range nearly used up, too; only when half of it is given it begins anew."""
+    monkeypatch.setattr("pbx.simulator.declaration._given", given := set[int]())
+    monkeypatch.setattr("pbx.simulator.declaration._DRAWN_FROM", 18_000)
+    monkeypatch.setattr("pbx.simulator.declaration._DRAWN_TO", 18_041)
+    ports = [*free_ports(12), free_run(3)]
+    assert len(set(ports)) == 13
+    assert len(given) == 15
+    free_ports(6)
+    assert len(given) == 21
+    free_ports(1)
+    assert len(given) == 1
+
+
 def test_no_run_of_ports_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def taken(port: int) -> socket.socket:
         raise OSError(errno.EADDRINUSE, "taken")
