@@ -160,11 +160,7 @@ def table(judged: Iterable[Judged], key: Callable[[Row], str]) -> dict[str, Tall
 
 def delays(speech: Sequence[Judged]) -> Delays:
     """How long people waited from their first word to their pass."""
-    known = [
-        (one.passed_at, one.row.speech_start)
-        for one in speech
-        if one.row.speech_start is not None
-    ]
+    known = [(one.passed_at, one.onset) for one in speech if one.onset is not None]
     waits = [passed - start for passed, start in known if passed is not None]
     late = np.array([wait for wait in waits if wait >= 0])
     return Delays(

@@ -17,6 +17,8 @@ from functools import cache, partial
 from multiprocessing import get_context
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
 from ghostfilter.detector import Detector
 from ghostfilter.signals import FRAME_SECONDS, Heard
 from ghostfilter.vad import FRAME_BYTES
@@ -24,6 +26,7 @@ from ghostfilter.verdict import Context, Verdict, judge
 from pbx.laboratory.audio import AudioError
 from pbx.laboratory.clips import Clip, read_clip
 from pbx.laboratory.corpus import Corpus, Label, Row
+from pbx.laboratory.onset import onset_seconds
 from pbx.model.policy import Policy, Treatment
 from pbx.model.verdict import Ruling
 
@@ -66,6 +69,8 @@ class Judged:
     is_fresh: bool = True
     has_prompt: bool = False
     is_prompt_missing: bool = False
+    onset: float | None = None
+    """Seconds from the first sample until somebody is heard, if that is labelled."""
     is_released_unasked: bool = False
     """Released where only the greeting had asked: a rule says never."""
 
@@ -125,8 +130,16 @@ def judge_clip(row: Row, clip: Clip, ears: Ears) -> Judged:
         is_fresh=ears.is_fresh,
         has_prompt=clip.prompt is not None,
         is_prompt_missing=clip.is_prompt_missing,
+        onset=_onset(row, clip),
         is_released_unasked=unasked.ruling is Ruling.RELEASE,
     )
+
+
+def _onset(row: Row, clip: Clip) -> float | None:
+    if row.speech_start is None:
+        return None
+    samples = np.frombuffer(clip.pcm, np.int16) / np.float32(32768)
+    return row.speech_start + onset_seconds(samples, row.speech_start)
 
 
 def measure(

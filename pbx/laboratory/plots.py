@@ -54,13 +54,13 @@ def roc(judged: Sequence[Judged]) -> str:
 
 
 def time_to_pass(judged: Sequence[Judged]) -> str:
-    """From the labelled start of speech to the pass."""
+    """From where a voice is first heard to the pass."""
     waits = [
-        min(max(one.passed_at - one.row.speech_start, 0.0), LONGEST_SECONDS)
+        min(max(one.passed_at - one.onset, 0.0), LONGEST_SECONDS)
         for one in judged
         if one.row.label is Label.SPEECH
         and one.passed_at is not None
-        and one.row.speech_start is not None
+        and one.onset is not None
     ]
     figure = _figure(5.4, 4.0)
     axis = figure.subplots()

@@ -73,7 +73,7 @@ class Play:
             "speech",
             (take.name,),
             bed,
-            sign_seconds=min(moments),
+            sign_seconds=min(moments) + take.late_seconds,
             is_coded=take.is_coded,
         )
 
@@ -207,7 +207,7 @@ def out_of_noise(play: Play) -> Scene:
         "speech",
         (take.name,),
         bed,
-        sign_seconds=at,
+        sign_seconds=at + take.late_seconds,
         is_coded=take.is_coded,
     )
 

@@ -53,7 +53,9 @@ class Take:
     is_clean: bool
     """Nothing was mixed in."""
     from_seconds: float
-    """Where the sound that the label speaks of begins."""
+    """Where the sound that the label speaks of begins …"""
+    late_seconds: float
+    """… and how much later it is loud enough to be heard: `pbx.laboratory.onset`."""
     active_seconds: float
     is_coded: bool
     """Went through a mobile phone's codec already."""

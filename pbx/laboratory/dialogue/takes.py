@@ -17,6 +17,7 @@ from pbx.laboratory.audio import read_samples
 from pbx.laboratory.corpus import Label, Row, read_corpus
 from pbx.laboratory.dialogue.sounds import RATE, Samples
 from pbx.laboratory.dialogue.stock import Stock, Take
+from pbx.laboratory.onset import onset_seconds
 from pbx.laboratory.unheard import was_heard
 
 PROMPT_ECHO = "prompt_echo"
@@ -69,6 +70,7 @@ def take_of(row: Row, samples: Samples) -> Take:
         level_dbfs=10 * float(np.log10(power.mean())),
         is_clean=row.snr_db is None,
         from_seconds=begins,
+        late_seconds=onset_seconds(samples, begins),
         active_seconds=min(seconds, LONGEST_SECONDS),
         is_coded=row.codec not in ("", "pcma", "pcmu"),
         samples=samples,

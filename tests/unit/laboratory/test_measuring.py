@@ -43,6 +43,7 @@ def judged(
         passed_at=passed_at,
         seconds=5.0,
         cpu_seconds=0.005,
+        onset=start,
     )
 
 
