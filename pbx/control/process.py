@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import NoReturn
 
-from pbx import heartbeat
 from pbx.ami import ManagerError, ManagerEvent, ManagerLink, Timing
 from pbx.control.active import ActiveCity
 from pbx.control.aftermath import Aftermath
@@ -32,6 +29,7 @@ from pbx.control.watch import Watch, worker_lives
 from pbx.control.witness import Witness, WitnessStore
 from pbx.model.city import City
 from pbx.notes import Notes
+from pbx.parts import Part, Parts, asked_to_stop
 from pbx.settings import Settings
 from pbx.status import Status, read_all
 
@@ -41,11 +39,6 @@ LOOK_EVERY_SECONDS = 1.0
 CHANNELS_EVERY_LOOKS = 2
 """Each channel is some 600 B of manager talk: a hundred calls cost 1 % of a core."""
 FLUSH_SECONDS = 2.0
-RESTART_SECONDS = 1.0
-HEALTHY_SECONDS = 5.0
-"""A part that has run this long has recovered."""
-
-Part = Callable[[], Awaitable[NoReturn]]
 
 
 @dataclass(slots=True)
@@ -56,8 +49,6 @@ class Control:
     store: WitnessStore
     timing: Timing = field(default_factory=Timing)
     room: Room = field(default_factory=Room)
-    failures: int = 0
-    """Parts that fell and were started again."""
     active: ActiveCity = field(init=False)
     status: Status = field(init=False)
     board: Board = field(init=False)
@@ -67,11 +58,18 @@ class Control:
     archive: Archive = field(init=False)
     keeper: Keeper = field(init=False)
     aftermath: Aftermath = field(init=False)
+    _kept: Parts = field(init=False)
 
     def __post_init__(self) -> None:
         """Wire the parts; raises ValueError or OSError where there is no city."""
         self.active = ActiveCity(self.settings)
         self.status = Status(self.settings.run, "control")
+        self._kept = Parts(
+            self.status,
+            "part-",
+            "the control room",
+            "the log of `gerbang control` tells more",
+        )
         self.board = Board(self.status)
         self.link = ManagerLink(self.active.login, timing=self.timing)
         self.witness = Witness({trunk.name for trunk in self.active.read().trunks})
@@ -92,9 +90,9 @@ class Control:
     async def _fold(self, event: ManagerEvent) -> None:
         self.room.apply(event, time.monotonic())
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set; then let go of everything and flush the witness."""
-        parts: dict[str, Part] = {
+    def parts(self) -> dict[str, Part]:
+        """What runs; each until it is cancelled."""
+        return {
             "manager-link": self.link.run,
             "witness": lambda: self.witness.write(self.store),
             "watch": self._look_around,
@@ -103,39 +101,13 @@ class Control:
             "notes": self.aftermath.run,
             "page": self._serve,
         }
-        async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(self._keep(name, part), name=name)
-                for name, part in parts.items()
-            ]
-            running.append(tasks.create_task(heartbeat.beat(), name="heartbeat"))
-            await stop.wait()
-            for task in running:
-                task.cancel()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; then let go of everything and flush the witness."""
+        await self._kept.run(self.parts(), stop)
         await self.aftermath.flush(deadline_seconds=FLUSH_SECONDS)
         await self.witness.flush(self.store, deadline_seconds=FLUSH_SECONDS)
         self.status.write()
-
-    async def _keep(self, name: str, part: Part) -> None:
-        """Run one part for ever, whatever it raises."""
-        loop = asyncio.get_running_loop()
-        alarm = f"part-{name}"
-        while True:
-            healthy = loop.call_later(HEALTHY_SECONDS, self.status.clear_alarm, alarm)
-            try:
-                await part()
-            except Exception as error:  # noqa: BLE001 — one part never fells the rest
-                self.failures += 1
-                if alarm not in self.status.alarms:
-                    _log.exception("%s failed, starting it again", name)
-                self.status.raise_alarm(
-                    alarm,
-                    f"{name} of the control room fails ({error!r}) and is started "
-                    "again each second; the log of `gerbang control` tells more",
-                )
-            finally:
-                healthy.cancel()
-            await asyncio.sleep(RESTART_SECONDS)
 
     async def _serve(self) -> NoReturn:
         review = ReviewPage(
@@ -207,7 +179,7 @@ class Control:
             "manager_events": link.events,
             "manager_handler_errors": link.handler_errors,
             "manager_overflows": link.overflows,
-            "control_part_failures": self.failures,
+            "control_part_failures": self._kept.failures,
         }
 
     def moment(self) -> Moment:
@@ -229,10 +201,7 @@ async def run(settings: Settings) -> None:
 
     Raises ValueError (a CityError) or OSError if there is no city to read at the start.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = asked_to_stop()
     store = LazyStore(settings.database_url)
     try:
         await Control(settings, store).run(stop)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from pbx import heartbeat
 from pbx.feed import app, health, webhooks
 from pbx.feed.audio import write_down
 from pbx.feed.book import TokenBook
@@ -26,6 +23,7 @@ from pbx.feed.store import FeedStore
 from pbx.feed.table import routes
 from pbx.feed.webhooks.source import source_of
 from pbx.model.city import City, read_city
+from pbx.parts import Part, Parts, asked_to_stop
 from pbx.records.audit import AuditKeyError
 from pbx.records.wake import Waker
 from pbx.settings import Settings, active_city_file
@@ -35,12 +33,7 @@ _log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 TELL_USE_SECONDS = 60.0
-RESTART_SECONDS = 1.0
-HEALTHY_SECONDS = 5.0
-"""A part that has run this long has recovered."""
 END_SECONDS = 2.0
-
-Part = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -49,11 +42,10 @@ class Feed:
     there is no city to read."""
 
     settings: Settings
-    failures: int = 0
-    """Parts that fell and were started again."""
     city: City = field(init=False)
     status: Status = field(init=False)
     services: Services = field(init=False)
+    _kept: Parts = field(init=False)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +53,13 @@ class Feed:
         path = active_city_file(self.settings)
         self.city = read_city(path.read_text(), source=str(path))
         self.status = Status(self.settings.run, "feed")
+        self._kept = Parts(
+            self.status,
+            "part-feed-",
+            "the feed",
+            "the log of `gerbang feed` tells more. Calls do not depend on it, and who "
+            "reads the feed resumes from his cursor",
+        )
         store = FeedStore(self.settings.database_url)
         limits = self.city.feed
         self.services = Services(
@@ -86,15 +85,7 @@ class Feed:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; then let everybody go and write the last words."""
-        async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(self._keep(name, part), name=name)
-                for name, part in self.parts().items()
-            ]
-            running.append(tasks.create_task(heartbeat.beat(), name="heartbeat"))
-            await stop.wait()
-            for task in running:
-                task.cancel()
+        await self._kept.run(self.parts(), stop)
         if not await self._written_down(ends=True):
             for entry in self.services.unaudited:
                 _log.error(
@@ -115,28 +106,6 @@ class Feed:
                 await self.services.book.tell()
         await self.services.store.close()
         self.status.write()
-
-    async def _keep(self, name: str, part: Part) -> None:
-        """Run one part for ever, whatever it raises."""
-        loop = asyncio.get_running_loop()
-        alarm = f"part-feed-{name}"
-        while True:
-            healthy = loop.call_later(HEALTHY_SECONDS, self.status.clear_alarm, alarm)
-            try:
-                await part()
-            except Exception as error:  # noqa: BLE001 — one part never fells the rest
-                self.failures += 1
-                if alarm not in self.status.alarms:
-                    _log.exception("%s failed, starting it again", name)
-                self.status.raise_alarm(
-                    alarm,
-                    f"{name} of the feed fails ({error!r}) and is started again each "
-                    "second; the log of `gerbang feed` tells more. Calls do not "
-                    "depend on it, and who reads the feed resumes from his cursor",
-                )
-            finally:
-                healthy.cancel()
-            await asyncio.sleep(RESTART_SECONDS)
 
     async def _serve(self) -> NoReturn:
         port = self.city.network.feed_port
@@ -168,7 +137,7 @@ class Feed:
                 self.status.clear_alarm("feed-store-unreachable")
             self.status.figures |= self.services.figures | {
                 "listeners": self.services.room.taken,
-                "part_failures": self.failures,
+                "part_failures": self._kept.failures,
             }
             self.status.write()
             await asyncio.sleep(LOOK_SECONDS)
@@ -228,8 +197,4 @@ async def run(settings: Settings) -> None:
 
     Raises ValueError (a CityError) or OSError if there is no city to read.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await Feed(settings).run(stop)
+    await Feed(settings).run(asked_to_stop())

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pbx import parts
 from pbx.ami import Timing
 from pbx.control import process
 from pbx.control.active import ActiveCity
@@ -30,8 +31,8 @@ QUICK = Timing(ping_every=0.1, pong=0.5, first_retry=0.02, longest_retry=0.1)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LOOK_EVERY_SECONDS", 0.05)
     monkeypatch.setattr(process, "CHANNELS_EVERY_LOOKS", 1)
-    monkeypatch.setattr(process, "RESTART_SECONDS", 0.05)
-    monkeypatch.setattr(process, "HEALTHY_SECONDS", 0.2)
+    monkeypatch.setattr(parts, "RESTART_SECONDS", 0.05)
+    monkeypatch.setattr(parts, "HEALTHY_SECONDS", 0.2)
 
 
 def make_settings(
@@ -185,7 +186,9 @@ async def test_one_part_that_falls_takes_nothing_with_it(
             async with running(control):
                 await until(lambda: "part-page" in control.status.alarms)
                 await until(lambda: control.room.is_linked)
-                await until(lambda: control.failures >= 2)
+                await until(
+                    lambda: control.status.figures.get("control_part_failures", 0) >= 2
+                )
                 stranger.close()
                 await until(lambda: "part-page" not in control.status.alarms)
                 assert (await get(port, "/healthz"))[0] == 200
@@ -198,7 +201,7 @@ async def test_a_database_that_is_gone_fells_nothing(tmp_path: Path) -> None:
         control = Control(make_settings(tmp_path, server.port), store, timing=QUICK)
         async with running(control):
             await until(lambda: control.status.figures.get("witness_unstored") == 2)
-            assert control.failures == 0
+            assert control.status.figures["control_part_failures"] == 0
             store.is_gone = False
             await until(lambda: len(store.told) == 2)
 
