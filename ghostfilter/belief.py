@@ -20,7 +20,7 @@ QUICK_FRAMES = 12
 SLOW_FRAMES = 40
 NEAR = 0
 ANY_VOICE = 1
-VOICE_SHARE = np.float32(0.6)
+VOICE_SHARE = 0.6
 """How much any voice adds to the slow belief in a near one."""
 NOBODY = np.float32(-8.0)
 """The logit of frames known to be a machine's, and of the time before the call."""
@@ -39,9 +39,15 @@ LOUD_BLOCKS = 5
 SLOPE = 0.3
 """Of the slow belief: 7.3 above `doubt` it is 0.9."""
 
-_QUIET_DOUBT = np.array(2 * QUIET_DOUBT, np.float32)
-_COLUMNS = 4
-"""Near and any voice; then both once more without the frames that are pure tone."""
+_COLUMNS = 6
+_TONELESS, _QUICK = slice(2, 4), slice(4, 6)
+"""Near and any voice, for the slow belief; both once more without the frames that are
+pure tone; and as the net has them, for the quick one."""
+_MIX = np.zeros((2, _COLUMNS), np.float32)
+_MIX[NEAR, [0, 2, 4]] = _MIX[ANY_VOICE, [1, 3, 5]] = 1.0
+_MIX[ANY_VOICE, [0, 2]] = VOICE_SHARE
+"""Makes all of them out of the net's two in one product."""
+_QUIET_DOUBT = 2 * QUIET_DOUBT
 _KEPT = SLOW_FRAMES - 1
 
 
@@ -57,7 +63,9 @@ _QUICK_FROM = SLOW_FRAMES - QUICK_FRAMES
 _MEANS = np.zeros((2 * BLOCK_FRAMES, SLOW_FRAMES + BLOCK_FRAMES - 1), np.float32)
 _MEANS[:BLOCK_FRAMES] = _means(SLOW_FRAMES)
 _MEANS[BLOCK_FRAMES:, _QUICK_FROM:] = _means(QUICK_FRAMES)
-"""Both in one product."""
+"""Both in one product …"""
+_BOTH = (2, BLOCK_FRAMES, _COLUMNS)
+"""… slow, then quick."""
 
 
 class Belief:
@@ -69,16 +77,23 @@ class Belief:
         "_quick",
         "_slow",
         "_sure",
+        "_new",
         "_levels",
         "_peaks",
+        "highest",
         "is_machine",
     )
 
     def __init__(self, weights: Weights) -> None:
         self._line = np.full((_KEPT + BLOCK_FRAMES, _COLUMNS), NOBODY)
-        self._quick = np.full(2, -np.inf, np.float32)
-        self._slow = np.full(_COLUMNS, -np.inf, np.float32)
-        self._doubt, self._sure = weights.doubt, weights.sure
+        self._line[:, _QUICK.start + NEAR] *= 1.0 - VOICE_SHARE
+        """Before the call: nobody near once any voice's share is added."""
+        self._new = self._line[_KEPT:]
+        self._quick = [-math.inf] * 2
+        self._slow = [-math.inf] * 4
+        self._doubt, self._sure = weights.doubt.tolist(), weights.sure.tolist()
+        self.highest = [-math.inf] * 2
+        """The highest averages over 240 ms that end in the last block."""
         self._levels = [0.0] * FLOOR_BLOCKS
         """Mean level of each of the last blocks, dBFS."""
         self._peaks = [0.0] * LOUD_BLOCKS
@@ -86,32 +101,34 @@ class Belief:
         self.is_machine = False
         """Whether the call's tones are known to be a machine's: they are no voice."""
 
-    def push(self, logits: Floats, tonal: NDArray[np.bool_], dbfs: Floats) -> Floats:
+    def push(
+        self, logits: Floats, tonal: NDArray[np.bool_], levels: list[float]
+    ) -> Floats:
         """(8, 2) logits of a block → (8, 2) their averages over the last 240 ms.
 
-        `tonal`: which frames are nothing but tone; `dbfs`: the frames'
-        levels. Raises FloatingPointError for what
-        is no number: compared with anything it is never the higher, so it would pass
-        for nobody.
+        `tonal`: which frames are nothing but tone; `levels`: the frames' levels in
+        dBFS. Raises FloatingPointError for what is no number: compared with anything it
+        is never the higher, so it would pass for nobody.
         """
         if not math.isfinite(float(np.add.reduce(logits, None))):
             raise FloatingPointError("the net's opinion is no number")
         line = self._line
         line[:_KEPT] = line[BLOCK_FRAMES:]
-        new = line[_KEPT:]
-        new[:, :2] = logits
-        new[:, 0] += VOICE_SHARE * new[:, 1]
-        new[:, 2:] = new[:, :2]
-        if tonal.any():
-            new[tonal, 2:] = NOBODY
+        np.dot(logits, _MIX, out=self._new)
+        if np.count_nonzero(tonal):
+            self._new[tonal, _TONELESS] = NOBODY
         means = np.dot(_MEANS, line)
-        slow = np.maximum.reduce(means[:BLOCK_FRAMES])
-        slow -= self._quiet(dbfs) * _QUIET_DOUBT
-        np.maximum(self._slow, slow, out=self._slow)
-        quick: Floats = means[BLOCK_FRAMES:, :2]
-        quick[:, 0] -= VOICE_SHARE * quick[:, 1]
-        np.maximum(self._quick, np.maximum.reduce(quick), out=self._quick)
-        return quick
+        # Six numbers twice: Python compares them at a third of what numpy takes.
+        slow, quick = np.maximum.reduce(means.reshape(_BOTH), 1).tolist()
+        self.highest = quick[_QUICK]
+        self._quick = list(map(max, self._quick, self.highest))
+        quiet = self._quiet(levels)
+        self._slow = [
+            max(before, now - quiet * doubt)
+            for before, now, doubt in zip(self._slow, slow, _QUIET_DOUBT, strict=False)
+        ]
+        averages: Floats = means[BLOCK_FRAMES:, _QUICK]
+        return averages
 
     @property
     def person(self) -> float:
@@ -125,16 +142,16 @@ class Belief:
 
     def sureness(self, head: int) -> float:
         """0…1, quickly judged: NEAR or ANY_VOICE; 0.9 at the net's `sure`."""
-        return _logistic(float(self._quick[head] - self._sure[head]) + math.log(9.0))
+        return _logistic(self._quick[head] - self._sure[head] + math.log(9.0))
 
     def _slowly(self, head: int) -> float:
         slow = self._slow[head + 2 * self.is_machine] - self._doubt[head]
-        return _logistic(SLOPE * float(slow))
+        return _logistic(SLOPE * slow)
 
-    def _quiet(self, dbfs: Floats) -> float:
+    def _quiet(self, levels: list[float]) -> float:
         """How quiet line and sound are just now: 0 (a person may be buried) … 1."""
-        self._levels.append(float(dbfs.mean()))
-        self._peaks.append(float(dbfs.max()))
+        self._levels.append(sum(levels) / len(levels))
+        self._peaks.append(max(levels))
         del self._levels[0], self._peaks[0]
         floor, peak = sorted(self._levels)[FLOOR_PLACE], max(self._peaks)
         quiet = _share(floor, LOUD_FLOOR_DBFS, QUIET_FLOOR_DBFS)

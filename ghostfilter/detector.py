@@ -82,7 +82,7 @@ class Detector:
         self._features = Features()
         self._net = Net(weights)
         self._belief = Belief(weights)
-        self._sure = weights.sure
+        self._sure: list[float] = weights.sure.tolist()
         self._tones, self._knocks, self._loud = Tones(), Knocks(), Loud()
         self._levels = Levels()
         self._answers = Answers()
@@ -152,7 +152,7 @@ class Detector:
         logits = self._net.push(features)
         if machine.any():
             logits[machine] = NOBODY
-        belief = self._belief.push(logits, self._tones.explains(), block.dbfs)
+        belief = self._belief.push(logits, self._tones.explains(), block.levels)
         self._find_voices(block, belief)
         if self._told or self._near.first is None:
             return None
@@ -170,11 +170,12 @@ class Detector:
 
     def _find_voices(self, block: Block, belief: Floats) -> None:
         """Add the frames in which somebody surely is near, or far."""
-        if not (np.maximum.reduce(belief) >= self._sure).any():
+        highest, sure = self._belief.highest, self._sure
+        if highest[NEAR] < sure[NEAR] and highest[ANY_VOICE] < sure[ANY_VOICE]:
             return
-        near = belief[:, NEAR] >= self._sure[NEAR]
+        near = belief[:, NEAR] >= sure[NEAR]
         self._near.push(block, near, self._features)
-        far = (belief[:, ANY_VOICE] >= self._sure[ANY_VOICE]) & ~near
+        far = (belief[:, ANY_VOICE] >= sure[ANY_VOICE]) & ~near
         self._distant.push(block, far, self._features)
 
     def _answering_knocks(self) -> Heard | None:

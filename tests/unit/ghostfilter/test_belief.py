@@ -29,9 +29,9 @@ NO_TONE = np.zeros(BLOCK_FRAMES, np.bool_)
 NOISE = -30.0
 
 
-def levels(dbfs: float) -> Floats:
+def levels(dbfs: float) -> list[float]:
     """Eight frames of that level."""
-    return np.full(BLOCK_FRAMES, dbfs, np.float32)
+    return [dbfs] * BLOCK_FRAMES
 
 
 def after(
