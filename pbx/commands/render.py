@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pbx.asterisk.activate import Activated
     from pbx.settings import Settings
 
+_OURS = "; Rendered by `gerbang render`"
+"""Stands in every file we write; the templates begin so."""
+
 
 def register(app: typer.Typer) -> None:
     """Add `gerbang render`."""
@@ -74,6 +77,7 @@ def _render(settings: Settings, *, boot: bool) -> Activated:
     from pbx.asterisk.run import NotInstalled, service_user
     from pbx.asterisk.secrets import Secrets, SecretsError
     from pbx.commands.city_file import fail, lint, load_city, load_text, try_out
+    from pbx.commands.places import refuse
 
     path = settings.city_file
     text = load_text(path)  # once: what is checked is what goes in force
@@ -85,7 +89,9 @@ def _render(settings: Settings, *, boot: bool) -> Activated:
     _leave_nobody_behind(settings, str(path), plan)
     try:
         return activate(settings.asterisk_home, city, service_user(), declared=text)
-    except (ReleaseError, SecretsError, NotInstalled, OSError) as error:
+    except OSError as error:
+        refuse(Path(error.filename or settings.asterisk_home), error)
+    except (ReleaseError, SecretsError, NotInstalled) as error:
         fail(str(error))
 
 
@@ -156,16 +162,24 @@ def _tell(settings: Settings, done: Activated) -> None:
 def _write_into(settings: Settings, folder: Path) -> None:
     from pbx.asterisk.render import render_city
     from pbx.asterisk.secrets import Secrets
-    from pbx.commands.city_file import load_city
+    from pbx.commands.city_file import fail, load_city
+    from pbx.commands.places import writing
 
     city = load_city(settings.city_file)
     files = render_city(city, Secrets.placeholders(city))
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.conf"):
-        if old.name not in files:
-            old.unlink()
-    for name, text in files.items():
-        (folder / name).write_text(text)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        there = sorted(folder.glob("*.conf"))
+        if foreign := [old.name for old in there if _OURS not in old.read_text()]:
+            fail(
+                f"{folder}: {foreign[0]} there is not ours, so nothing is written; "
+                "name an empty folder, or one that was written so before"
+            )
+        for old in there:
+            if old.name not in files:
+                old.unlink()
+        for name, text in files.items():
+            (folder / name).write_text(text)
     print(f"{len(files)} files in {folder}; passwords are placeholders")
 
 

@@ -65,6 +65,7 @@ def register(app: typer.Typer) -> None:
         from datetime import UTC, datetime
 
         from pbx.commands.ghostfilter.store import with_store
+        from pbx.commands.places import must_take_a_file
         from pbx.reports import files
         from pbx.reports.contents import Letterhead
         from pbx.settings import Settings
@@ -75,10 +76,6 @@ def register(app: typer.Typer) -> None:
         tongue = _language(language)
         if as_json and as_csv:
             raise typer.BadParameter("take one of both", param_hint="--json, --csv")
-        told = with_store(settings, lambda engine: _read(engine, asked), writes=False)
-        head = Letterhead(city.name if city else "", datetime.now(UTC))
-        paper = tongue or (city.language if city else "id")
-        paper = paper if paper in ("id", "en") else "en"
         wanted: dict[Path, str] = {}
         if out is not None:
             wanted |= {out / name: name for name in files.NAMES}
@@ -86,6 +83,12 @@ def register(app: typer.Typer) -> None:
             wanted[html] = "report.html"
         if pdf is not None:
             wanted[pdf] = "report.pdf"
+        for path in wanted:
+            must_take_a_file(path, makes_folders=True)
+        told = with_store(settings, lambda engine: _read(engine, asked), writes=False)
+        head = Letterhead(city.name if city else "", datetime.now(UTC))
+        paper = tongue or (city.language if city else "id")
+        paper = paper if paper in ("id", "en") else "en"
         _write(wanted, told, head, paper)
         if as_json:
             print(json.dumps(files.plain(told, head), ensure_ascii=False, indent=1))
@@ -162,16 +165,10 @@ async def _read(engine: AsyncEngine, period: Period) -> Report:
 def _write(
     wanted: Mapping[Path, str], told: Report, head: Letterhead, language: str
 ) -> None:
+    from pbx.commands.places import writing
     from pbx.reports.files import write
 
     for path, name in wanted.items():
-        try:
+        with writing(path):
             write(path, name, told, head, language)
-        except OSError as error:
-            typer.echo(
-                f"{path}: cannot be written: {error.strerror or error}; choose another "
-                "place, or make room there",
-                err=True,
-            )
-            raise typer.Exit(1) from error
         typer.echo(f"written: {path}", err=True)

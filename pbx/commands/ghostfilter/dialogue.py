@@ -43,6 +43,7 @@ def run_dialogue(wanted: Wanted) -> None:
     Raises typer.Exit: 1 what is needed cannot be read; 4 somebody was lost; 130
     interrupted.
     """
+    from pbx.commands.places import must_take_files
     from pbx.laboratory.audio import AudioError
     from pbx.laboratory.corpus import CorpusError
     from pbx.laboratory.dialogue.house import usual_house
@@ -50,6 +51,8 @@ def run_dialogue(wanted: Wanted) -> None:
     from pbx.settings import Settings
     from pbx.sounds import SoundError
 
+    if wanted.write is not None:
+        must_take_files(wanted.write)
     try:
         house = usual_house(Settings())
         if wanted.only is not None:
@@ -150,10 +153,12 @@ def _one(wanted: Wanted, house: House, index: int) -> None:
 
 
 def _write(folder: Path, theatre: Theatre, seed: int, index: int) -> None:
+    from pbx.commands.places import writing
     from pbx.laboratory.dialogue.recording import write_call
 
     path = folder / f"call-{seed}-{index}.wav"
-    write_call(path, theatre.play(index))
+    with writing(path):
+        write_call(path, theatre.play(index))
     typer.echo(f"written: {path}", err=True)
 
 

@@ -84,15 +84,17 @@ def register(group: typer.Typer) -> None:
             return
         from pbx.laboratory.figures import figures
 
-        corpus = _read(folder)
         _check(page)
+        corpus = _read(folder)
         outcomes, is_whole = _judge(corpus, jobs, shipped=shipped)
         found = figures(outcomes)
         _tell(found, as_json, is_whole=is_whole, of=len(corpus.rows))
         if page is not None:
+            from pbx.commands.places import writing
             from pbx.laboratory.page import write_page
 
-            write_page(page, corpus, outcomes)
+            with writing(page):
+                write_page(page, corpus, outcomes)
             typer.echo(f"page: {page}", err=True)
         if not is_whole:
             raise typer.Exit(INTERRUPTED)
@@ -114,14 +116,15 @@ def _check(page: Path | None) -> None:
     """Whether a page can be made at all; asked before the long work, not after."""
     if page is None:
         return
+    from pbx.commands.places import must_take_a_file
     from pbx.laboratory.picture import PictureError, need_matplotlib
 
     try:
         need_matplotlib()
-        page.touch()
-    except (PictureError, OSError) as error:
+    except PictureError as error:
         typer.echo(f"--page {page}: {error}", err=True)
         raise typer.Exit(1) from error
+    must_take_a_file(page)
 
 
 def _judge(corpus: Corpus, jobs: int, *, shipped: bool) -> tuple[list[Outcome], bool]:

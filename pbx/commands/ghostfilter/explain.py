@@ -41,6 +41,7 @@ def register(group: typer.Typer) -> None:
 
         Exit status 0: explained. 1: the file cannot be read, or not drawn; why.
         """
+        from pbx.commands.places import must_take_a_file, writing
         from pbx.laboratory import explain as tools
         from pbx.laboratory.audio import AudioError
         from pbx.laboratory.clips import open_clip
@@ -49,11 +50,13 @@ def register(group: typer.Typer) -> None:
         try:
             if picture is not None:
                 check_name(picture)
+                must_take_a_file(picture)
             story = tools.explain(open_clip(file, prompt))
             for line in tools.lines(story):
                 typer.echo(line)
             if picture is not None:
-                draw(story, picture, title=file.name)
+                with writing(picture):
+                    draw(story, picture, title=file.name)
                 typer.echo(f"drawn: {picture}", err=True)
         except (AudioError, PictureError) as error:
             typer.echo(str(error), err=True)

@@ -136,12 +136,14 @@ def _export(settings: Settings, row: ReviewRow, to: Path, by: str, why: str) -> 
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from pbx.commands.places import must_take_a_file, writing
     from pbx.commands.privacy.common import actor, with_audit
     from pbx.records import audit
 
     if row.audio is None:
         typer.echo(f"{row.call_id} has no audio: none kept, or its days are over")
         raise typer.Exit(1)
+    must_take_a_file(to)  # before the audit says that there is a copy
 
     async def tell(engine: AsyncEngine) -> None:
         async with engine.begin() as connection:
@@ -156,11 +158,8 @@ def _export(settings: Settings, row: ReviewRow, to: Path, by: str, why: str) -> 
             )
 
     with_audit(settings, tell, writes=True)
-    try:
+    with writing(to):
         shutil.copyfile(settings.kept / row.audio, to)
-    except OSError as error:
-        typer.echo(f"audio not copied: {error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(f"copied to {to}; delete it when you are done", err=True)
 
 

@@ -42,15 +42,16 @@ def register(group: typer.Typer) -> None:
         Exit status 0: compared. 1: DIR cannot be judged, or FILE.md not written.
         3: some clips could not be read; they are named. 130: interrupted, no table.
         """
+        from pbx.commands.places import must_take_a_file
         from pbx.laboratory.corpus import CorpusError, read_corpus
         from pbx.laboratory.rivals import missing
 
         for name in missing():
             typer.echo(f"left out, its package is not installed: {name}", err=True)
+        if write is not None:
+            must_take_a_file(write)
         try:
             corpus = read_corpus(folder)
-            if write is not None:
-                write.touch()
             scored, unreadable = _score(corpus, jobs)
         except (CorpusError, OSError) as error:
             typer.echo(str(error), err=True)
@@ -84,6 +85,7 @@ def _score(corpus: Corpus, jobs: int) -> tuple[list[Scored], list[str]]:
 def _tell(scored: list[Scored], folder: Path, write: Path | None) -> None:
     from datetime import UTC, datetime
 
+    from pbx.commands.places import writing
     from pbx.laboratory.rivals import missing
     from pbx.laboratory.rivals_report import as_markdown
 
@@ -96,5 +98,6 @@ def _tell(scored: list[Scored], folder: Path, write: Path | None) -> None:
     if write is None:
         typer.echo(page, nl=False)
     else:
-        write.write_text(page)
+        with writing(write):
+            write.write_text(page)
         typer.echo(f"written: {write}", err=True)

@@ -36,16 +36,19 @@ def register(group: typer.Typer) -> None:
 
         Exit status 0: written, also if nothing is kept. 1: it could not be, and why.
         """
+        from pbx.commands.places import must_take_a_file
         from pbx.commands.privacy.common import actor, read_number, read_reason
         from pbx.settings import Settings
 
-        settings = Settings()
-        _write(settings, read_number(number), out, read_reason(reason), actor(by))
+        settings, whose, why = Settings(), read_number(number), read_reason(reason)
+        must_take_a_file(out)  # before the audit says that it was handed out
+        _write(settings, whose, out, why, actor(by))
 
 
 def _write(settings: Settings, number: str, out: Path, why: str, who: str) -> None:
     from datetime import UTC, datetime
 
+    from pbx.commands.places import writing
     from pbx.commands.privacy.common import search_bar, with_audit
     from pbx.commands.privacy.package import Package, write_package
     from pbx.commands.since import city_zone
@@ -78,11 +81,8 @@ def _write(settings: Settings, number: str, out: Path, why: str, who: str) -> No
         )
 
     package = with_audit(settings, work, writes=True)
-    try:
+    with writing(out):
         files = write_package(package, out)
-    except OSError as error:
-        typer.echo(f"{out}: not written: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from error
     typer.echo(
         f"{out}: {len(package.person.own)} call(s), {files} sound file(s), "
         f"{len(package.entries)} audit entries. Personal data: mode 0600; delete it "

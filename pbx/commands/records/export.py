@@ -50,6 +50,7 @@ def export(
 
     Exit status 0: written. 1: not, and why. 2: a mistyped line.
     """
+    from pbx.commands.places import must_take_a_file
     from pbx.commands.since import city_zone, read_since
     from pbx.records.base import now
     from pbx.records.export.run import Export, Format
@@ -64,7 +65,9 @@ def export(
     begin, end = read_since(since, zone), read_since(until, zone)
     if begin is None:
         raise typer.BadParameter("say from when on", param_hint="--from")
-    _write(Export(out, Format(words), begin, end or now(), _purpose(personal, reason)))
+    purpose = _purpose(personal, reason)
+    must_take_a_file(out)
+    _write(Export(out, Format(words), begin, end or now(), purpose))
 
 
 def _purpose(personal: bool, reason: str) -> Purpose | None:

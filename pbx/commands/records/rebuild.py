@@ -95,6 +95,7 @@ def _from_files(journal: Path, url: str, tell: Tell) -> Built:
     from pbx.records.from_journal import StoreInUseError, build_store
     from pbx.records.journal_files import JournalFiles, NoJournalError
 
+    _must_be_makeable(url)
     try:
         files, erased = JournalFiles.below(journal), remembered(None)
         return asyncio.run(build_store(files, url, tell, erased=erased))
@@ -105,6 +106,21 @@ def _from_files(journal: Path, url: str, tell: Tell) -> Built:
     except KeyboardInterrupt:
         typer.echo("Nothing was made; all is as it was.", err=True)
     raise typer.Exit(1)
+
+
+def _must_be_makeable(url: str) -> None:
+    """A store in a file of its own: can one be made there?"""
+    from pathlib import Path
+
+    from sqlalchemy.engine import make_url
+
+    from pbx.commands.places import must_take_a_file
+
+    made = make_url(url)
+    if made.get_backend_name() == "sqlite" and made.database:
+        path = Path(made.database)
+        if not path.exists():  # what is there already is refused for what it is
+            must_take_a_file(path, makes_folders=True)
 
 
 def _compare(url: str, tell: Tell, *, mends: bool) -> tuple[list[str], Looked]:

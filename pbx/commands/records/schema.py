@@ -26,10 +26,11 @@ def register(app: typer.Typer) -> None:
         [bold]gerbang records schema | jq .required[/bold]
         [bold]gerbang records schema --out docs/schemas/call-record-1.json[/bold]
 
-        Exit status 0: printed or written. 1: refused, nothing was written.
+        Exit status 0: printed or written. 1: not written, and why.
         """
         import json
 
+        from pbx.commands.places import must_take_a_file, writing
         from pbx.records.record_schema import record_schema
 
         made = record_schema()
@@ -37,10 +38,12 @@ def register(app: typer.Typer) -> None:
         if out is None:
             print(text, end="")
             return
-        _refuse_breaks(out, made)
-        scratch = out.with_name(f".{out.name}.part")
-        scratch.write_text(text)
-        scratch.replace(out)
+        must_take_a_file(out)
+        with writing(out):
+            _refuse_breaks(out, made)
+            scratch = out.with_name(f".{out.name}.part")
+            scratch.write_text(text)
+            scratch.replace(out)
 
 
 def _refuse_breaks(out: Path, made: dict[str, object]) -> None:
@@ -50,7 +53,16 @@ def _refuse_breaks(out: Path, made: dict[str, object]) -> None:
 
     if not out.exists():
         return
-    if breaks := incompatible(json.loads(out.read_text()), made):
+    try:
+        before = json.loads(out.read_text())
+    except ValueError as error:
+        typer.echo(
+            f"{out}: not written: what is there is no JSON Schema ({error}); name "
+            "another file, or move that one away",
+            err=True,
+        )
+        raise typer.Exit(1) from error
+    if breaks := incompatible(before, made):
         typer.echo(
             f"{out} is not written, who reads it would break:\n  "
             + "\n  ".join(breaks)

@@ -42,6 +42,7 @@ def register(group: typer.Typer) -> None:
 
         Exit status 0: written; 1: it cannot be, and why.
         """
+        from pbx.commands.places import must_take_files, refuse
         from pbx.commands.records.progress import bar
         from pbx.laboratory.journals.mix import MIXES
         from pbx.laboratory.journals.months import synthesize as write
@@ -52,6 +53,7 @@ def register(group: typer.Typer) -> None:
                 f"there is no mix {mix!r}; known: {', '.join(MIXES)}"
             )
         wanted = MIXES[mix].scaled(len(months))
+        must_take_files(out)
         try:
             with bar() as tell:
                 written = write(
@@ -62,8 +64,7 @@ def register(group: typer.Typer) -> None:
                     tell=lambda done, total: tell("calls", done, total),
                 )
         except OSError as error:
-            typer.echo(f"Not written: {error}.", err=True)
-            raise typer.Exit(1) from error
+            refuse(out, error)
         for category, count in written.calls.items():
             typer.echo(f"{count:>9,} {category}")
         typer.echo(f"{sum(written.calls.values()):>9,} calls")

@@ -117,7 +117,8 @@ def _said_of(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ExportError(
-            f"{path}: {error.strerror or error}; name another place"
+            f"{path}: not written: {error.strerror or error}; make room there, or "
+            "name another place"
         ) from error
 
 

@@ -39,6 +39,7 @@ def test_what_the_machine_refuses_is_a_sentence(
 
 def test_it_holds_under_a_real_command(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = "/proc/self/nowhere"
-    monkeypatch.setattr(sys, "argv", ["gerbang", "render", "--into", nowhere])
-    with pytest.raises(SystemExit, match=f"gerbang render: {nowhere}: No such"):
+    monkeypatch.setenv("GERBANG_STATE", nowhere)
+    monkeypatch.setattr(sys, "argv", ["gerbang", "run"])
+    with pytest.raises(SystemExit, match=f"gerbang run: {nowhere}: No such"):
         __main__.main()

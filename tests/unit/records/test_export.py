@@ -305,7 +305,7 @@ def test_what_goes_wrong_leaves_what_was_there(
 
 
 def test_a_full_disk_and_a_wrong_place(url: str, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="No such file or directory; name another"):
+    with pytest.raises(ExportError, match="No such file or directory; make room"):
         export(url, Export(tmp_path / "no" / "calls", Format.CSV, BEGIN, END))
 
 

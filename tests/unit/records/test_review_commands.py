@@ -118,7 +118,7 @@ def test_a_mark_with_a_name_and_its_end(full: Path) -> None:
 def test_the_audio_can_be_taken_along(full: Path, tmp_path: Path) -> None:
     say("review", ID, "--export", str(tmp_path / "copy.wav"))
     assert (tmp_path / "copy.wav").read_bytes() == AUDIO
-    assert "not copied" in say(
+    assert "not written" in say(
         "review", ID, "--export", str(tmp_path / "no" / "x"), status=1
     )
     url = f"sqlite+aiosqlite:///{full / 'records.sqlite3'}"

@@ -90,8 +90,8 @@ def test_no_records_yet(state: Path) -> None:
 def test_a_place_that_takes_no_file(full: Path) -> None:
     (full / "file").touch()
     shown = say("2026-11", "--html", str(full / "file" / "r.html"), status=1)
-    assert "cannot be written" in shown
-    assert "choose another place" in shown
+    assert "not written" in shown
+    assert "name another place" in shown
 
 
 def test_a_fault_elsewhere_in_the_city_hides_no_figure(
