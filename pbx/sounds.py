@@ -68,6 +68,9 @@ class PromptText(BaseModel):
     voice: Annotated[str, StringConstraints(pattern=r"^[a-z][a-zA-Z0-9+_-]*$")] = "id"
     rate: Annotated[int, Field(ge=80, le=300)] = 170
     """Words a minute; espeak-ng's default is 175."""
+    listen_seconds: Annotated[float, Field(ge=0, le=5)] = 0
+    """Silence after the last word, also of a recording: whatever listens while the
+    prompt is played goes on listening so long."""
 
 
 class _Manifest(BaseModel):
@@ -198,7 +201,8 @@ def _make_one(
 ) -> Made:
     path = folder / f"{name}.wav"
     kind = "studio" if recording else "synthesis"
-    key = _key(text, recording)
+    listen_ms = round(1000 * text.listen_seconds) if text else 0
+    key = _key(text, recording, listen_ms)
     old = memory.entries.get(name)
     if old is not None and old.get("key") == key and old.get("sha256") == _digest(path):
         return Made(
@@ -215,7 +219,7 @@ def _make_one(
         raw = _load(_speak(name, text), f"espeak-ng's answer for prompt {name}")
     else:
         raise SoundError(f"prompt {name} has neither text nor recording")
-    ready = for_telephone(raw, name)
+    ready = for_telephone(raw, name) + _segment(np.zeros(listen_ms * RATE_HZ // 1000))
     _replace(path, _wav(ready))
     made = Made(
         name,
@@ -306,9 +310,9 @@ def _recordings(language: str, source: Path) -> dict[str, Path]:
     return {path.stem: path for path in (source / language).glob("*.wav")}
 
 
-def _key(text: PromptText | None, recording: Path | None) -> str:
+def _key(text: PromptText | None, recording: Path | None, listen_ms: int) -> str:
     made_from = (
-        recording.read_bytes()
+        recording.read_bytes() + (b"\0%d" % listen_ms if listen_ms else b"")
         if recording
         else text.model_dump_json().encode()
         if text

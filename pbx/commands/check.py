@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
         Exit status 0: good. 1: at least one fault.
         """
         from pbx.commands.city_file import (
+            hasty_goodbyes,
             lint,
             load_city,
             load_text,
@@ -59,3 +60,10 @@ def register(app: typer.Typer) -> None:
         )
         if unmade := unmade_prompts(city, settings):
             print(f"prompts not made yet: {', '.join(unmade)}; run `gerbang sounds`")
+        if hasty := hasty_goodbyes(city, settings):
+            manifest = f"sounds/{city.city.language}/prompts.toml"
+            print(
+                f"nobody listens after the last word of {', '.join(hasty)}, "
+                f"said before a release; set listen_seconds = 2 in {manifest}, "
+                "then run `gerbang sounds`"
+            )

@@ -146,3 +146,24 @@ def unmade_prompts(city: City, settings: Settings) -> list[str]:
     return sorted(
         name for name in city.prompts() if not (directory / f"{name}.wav").exists()
     )
+
+
+def hasty_goodbyes(city: City, settings: Settings) -> list[str]:
+    """Prompts said before a release that end with their last word, so that nobody
+    listens for a key in the second after it (`listen_seconds` of `pbx.sounds`)."""
+    directory = settings.sounds / city.city.language
+    flows = [flow for flow in city.flows.values() if flow.filter.releases]
+    names = sorted({flow.release_prompt for flow in flows})
+    return [name for name in names if _is_hasty(directory / f"{name}.wav")]
+
+
+def _is_hasty(prompt: Path) -> bool:
+    import wave
+
+    try:
+        with wave.open(str(prompt), "rb") as file:
+            seconds = file.getnframes() / file.getframerate()
+            file.setpos(max(0, file.getnframes() - file.getframerate()))
+            return seconds < 1 or any(file.readframes(file.getframerate()))
+    except (OSError, EOFError, wave.Error):
+        return False  # not made yet, and said so

@@ -13,11 +13,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
 from pbx.asterisk.run import find_root, service_user
 from pbx.settings import Settings, switch_files
+from tests.bench.telephony.caller import Exchange
+from tests.fakes.late_phone import (
+    LatePhone,
+    Moment,
+    spoken,
+    spoken_seconds,
+    tone,
+    tone_of_key_5,
+)
 from tests.fakes.live_city import LiveCity, live_city
 from tests.fakes.sip_peer import SipPeer
 
@@ -173,6 +183,64 @@ async def test_the_drop_budget_and_the_switch_are_the_last_line(live: LiveCity) 
     await call(live, intake, number="0870")
     assert tells(live, "RELEASED", 3)()
     assert "budget-filter0/released" in await live.console("database show")
+
+
+PRESSED_IN_THE_AUDIO = tone_of_key_5(0.1)
+WORD = spoken(0.2)
+AFTER_THE_LAST_WORD: tuple[tuple[bytes | str | None, float], ...] = (
+    ("5", -0.5),
+    *(("5", seconds) for seconds in (0.0, 0.3, 0.8, 1.0)),
+    *((PRESSED_IN_THE_AUDIO, seconds) for seconds in (-0.5, 0.3, 0.8, 1.0)),
+    *((WORD, seconds) for seconds in (-0.5, -0.1, 0.0, 0.3, 0.5, 0.8, 1.0)),
+    (spoken(0.5), 0.8),
+    (spoken(4.0), 0.8),  # without a breath, beyond the end of listening for words
+    (None, 0.0),
+)
+
+
+async def test_a_key_or_a_voice_until_a_second_after_the_goodbye_leads_to_a_human(
+    live: LiveCity,
+) -> None:
+    """All at once; the intake has gone by then, and is not needed."""
+    goodbye = tone(1.0)
+    with wave.open(str(live.settings.sounds / "id" / "goodbye.wav"), "wb") as prompt:
+        prompt.setparams((1, 2, 8000, 0, "NONE", ""))
+        prompt.writeframes(goodbye.tobytes() + bytes(2 * 16000))  # listen_seconds = 2
+    port = live.city.network.agi_port
+    intake = Scripted(RELEASE)
+    server = await asyncio.start_server(intake.serve, "127.0.0.1", port)
+    exchange = await Exchange.open("127.0.0.2", live.sip, b"")
+    phones: dict[str, LatePhone] = {}
+    try:
+        for n, (act, seconds) in enumerate(AFTER_THE_LAST_WORD):
+            moment = Moment(seconds, 1, spoken_seconds(goodbye))
+            phones[f"08{n}"] = LatePhone("127.0.0.2", moment, act)
+            await exchange.dial(f"08{n}", stream=phones[f"08{n}"])
+        await until(lambda: len(intake.asked) == len(phones))
+        server.close()
+        await until(lambda: len(ends(live)) == len(phones))
+    finally:
+        server.close()
+        await exchange.close()
+    expected = dict.fromkeys(phones, "QUEUED")
+    expected[f"08{len(phones) - 1}"] = "RELEASED"
+    assert ends(live) == expected
+    for phone, (_, seconds) in zip(phones.values(), AFTER_THE_LAST_WORD, strict=True):
+        assert phone.acted_seconds is not None
+        assert phone.acted_seconds >= seconds
+
+
+def ends(live: LiveCity) -> dict[str, str]:
+    """Number → what its caller met first: QUEUED or RELEASED."""
+    number: dict[str, str] = {}
+    met: dict[str, str] = {}
+    for event in map(json.loads, live.settings.journal.read_text().splitlines()):
+        if event["eventtype"] == "OFFERED":
+            told = parse_qs(json.loads(event["eventextra"])["extra"])
+            number[event["linkedid"]] = told["ani"][0]
+        if event["eventtype"] in ("QUEUED", "RELEASED"):
+            met.setdefault(number[event["linkedid"]], event["eventtype"])
+    return met
 
 
 async def test_who_cannot_be_remembered_or_counted_is_not_released(

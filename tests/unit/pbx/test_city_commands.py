@@ -33,13 +33,13 @@ def city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def record(path: Path, seconds: float) -> None:
+def record(path: Path, seconds: float, *, before: bytes = b"") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(8000)
-        file.writeframes(bytes(int(seconds * 8000) * 2))
+        file.writeframes(before + bytes(int(seconds * 8000) * 2))
 
 
 def test_prompts_too_long_for_the_deadline_are_a_fault(
@@ -56,6 +56,24 @@ def test_prompts_too_long_for_the_deadline_are_a_fault(
         assert f"{city}:{line}: flows.filter0: takes up to 43.0 s" in done.output
         assert "raise deadline_seconds" in done.output
     assert not (tmp_path / "state" / "asterisk" / "current").exists()
+
+
+def test_a_goodbye_that_ends_with_its_last_word_is_told(
+    city: Path, tmp_path: Path
+) -> None:
+    """A key pressed just after it would meet nobody who listens."""
+    told = "nobody listens after the last word of goodbye"
+    assert told not in gerbang("check", "--no-boot").output, "not made yet"
+    goodbye = tmp_path / "state" / "sounds" / "id" / "goodbye.wav"
+    for silence_seconds, is_told in ((0.0, True), (0.9, True), (1.0, False)):
+        record(goodbye, silence_seconds, before=b"\x10\x20" * 8000)
+        done = gerbang("check", "--no-boot")
+        assert done.exit_code == 0
+        assert (told in done.output) is is_told
+    record(goodbye, 0.5)
+    assert told in gerbang("check", "--no-boot").output
+    city.write_text(city.read_text().replace('silent = "release"', "", 1))
+    assert told not in gerbang("check", "--no-boot").output, "nobody is released"
 
 
 @pytest.mark.parametrize(

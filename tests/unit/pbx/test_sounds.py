@@ -144,6 +144,24 @@ def test_a_studio_recording_wins_and_is_brought_to_band_and_level(
     assert by_name(make("id", target, source=source))["greeting"].source == "synthesis"
 
 
+def test_who_plays_it_listens_on_after_the_last_word(
+    source: Path, target: Path
+) -> None:
+    """Also after a recording's, and a changed time makes it anew."""
+    record(source / "id" / "goodbye.wav", tone(500, 0.5, 8000), 8000)
+    manifest = source / "id" / "prompts.toml"
+    lengths = []
+    for told in ("", "listen_seconds = 2", "listen_seconds = 0.5"):
+        manifest.write_text(TEXTS + told)
+        made = by_name(make("id", target, source=source))["goodbye"]
+        assert (made.fresh, made.source) == (True, "studio")
+        assert made.level_dbfs == pytest.approx(sounds.ACTIVE_DBFS, abs=0.5)
+        lengths.append(made.seconds)
+        silent = round(8000 * (made.seconds - lengths[0]))
+        assert not read(made.path)[len(read(made.path)) - silent :].any()
+    assert lengths == pytest.approx([0.5, 2.5, 1.0], abs=0.03)
+
+
 def test_resampling_does_not_fold_high_tones_into_the_band() -> None:
     samples = sounds.into_band(tone(6000, 1.0, 48000), 48000)
     assert np.abs(samples).max() < 0.003
