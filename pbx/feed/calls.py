@@ -24,7 +24,10 @@ from pbx.feed.problems import Problem
 from pbx.feed.routes import Asked
 from pbx.feed.shown import as_json
 from pbx.feed.words import CallsAsked, Moment
+from pbx.model.audit import subject_of
+from pbx.model.numbers import NotANumberError, normalised
 from pbx.records import feed
+from pbx.records.audit import AuditKeyError, files_of
 from pbx.records.feed import Entry, Listed, WantedCalls
 from pbx.records.queries import newest_cursor
 from pbx.records.tokens import Scope
@@ -115,6 +118,9 @@ def cursor_ahead() -> Problem:
 
 async def _list(asked: Asked, query: CallsAsked, since: Moment) -> web.StreamResponse:
     wanted = _wanted(asked, query, since)
+    for number in (query.caller, query.number):
+        if number is not None and _is_private(number):
+            _note_question(asked, number)
     engine = await asked.services.store.reader()
     found = await feed.listed_calls(engine, wanted, most=query.limit + 1)
     told = found[: query.limit]
@@ -143,9 +149,7 @@ def _listed_item(call: Listed, asked: Asked) -> str:
 def _wanted(asked: Asked, query: CallsAsked, since: Moment) -> WantedCalls:
     """What the store is asked for. Raises Problem where a filter would tell a reader
     whose number it is that he may not see."""
-    is_private = query.number is not None and (
-        len(query.number.lstrip("+")) > _LONGEST_PUBLIC_NUMBER
-    )
+    is_private = query.number is not None and _is_private(query.number)
     if (query.caller or is_private) and not asked.grant.sees_personal:
         raise problems.forbidden([Scope.PERSONAL])
     place = None
@@ -164,6 +168,33 @@ def _wanted(asked: Asked, query: CallsAsked, since: Moment) -> WantedCalls:
         state=query.state.value if query.state else None,
         after=None if place is None else (place.started_at, place.call_id),
     )
+
+
+def _is_private(number: str) -> bool:
+    return len(number.lstrip("+")) > _LONGEST_PUBLIC_NUMBER
+
+
+def _note_question(asked: Asked, number: str) -> None:
+    """That it was asked, which tells something even where nothing is found.
+
+    In the audit stands what stands for the number, not the number. Raises Problem.
+    """
+    secrets = asked.services.settings.secrets
+    try:
+        subject = subject_of(_one_form(number), files_of(secrets).key())
+    except (AuditKeyError, OSError) as error:
+        raise problems.unavailable(
+            "the audit's key cannot be read, and nobody asks about a number without it"
+        ) from error
+    asked.services.reads.asked(f"token {asked.grant.name}", subject)
+
+
+def _one_form(number: str) -> str:
+    """As who looks for what was asked about a person will write it."""
+    try:
+        return normalised(number)
+    except NotANumberError:
+        return number
 
 
 def _moment(told: Moment, zone: ZoneInfo) -> datetime:

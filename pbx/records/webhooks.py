@@ -54,14 +54,6 @@ class UnknownWebhookError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Purpose:
-    """Who lets personal data out, and why."""
-
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Subscription:
     """Who is told what. Two that are equal are served the same way."""
 
@@ -135,12 +127,14 @@ async def add(
     types: Collection[EventType],
     *,
     private: bool,
-    personal: Purpose | None,
+    personal: str | None,
+    by: str,
 ) -> Subscription:
     """Subscribe `url` to what changes from now on.
 
-    With `personal` it gets records unmasked, and the audit says who let it and why;
-    raises what `pbx.records.audit.append` raises.
+    `personal` is why it gets records unmasked; None: it gets them masked. `by` is who
+    says so. Here as below the audit keeps both, so each raises what
+    `pbx.records.audit.append` raises, and then nothing was done.
     """
     async with engine.begin() as connection:
         newest = await connection.scalar(sa.select(sa.func.max(outbox.c.cursor)))
@@ -158,14 +152,7 @@ async def add(
             .returning(webhooks)
         )
         made = Subscription.of_row(row.one())
-        if personal is not None:
-            await audit.append(
-                connection,
-                actor=personal.actor,
-                action="subscribed-personal",
-                reason=personal.reason,
-                details={"webhook": made.id, "host": URL(url).host},
-            )
+        await _audit(connection, made, by, "subscribed", reason=personal)
         return made
 
 
@@ -182,20 +169,19 @@ async def subscription(engine: AsyncEngine, webhook: int) -> Subscription:
         return Subscription.of_row(await _row(connection, webhook))
 
 
-async def remove(engine: AsyncEngine, webhook: int, *, by: str = "?") -> None:
-    """Tell it no more, and forget what was to be told. `by` is who says so, for the
-    audit. Raises UnknownWebhookError."""
+async def remove(engine: AsyncEngine, webhook: int, *, by: str) -> None:
+    """Tell it no more, and forget what was to be told. Raises UnknownWebhookError."""
     async with engine.begin() as connection:
         row = await _row(connection, webhook)
         await connection.execute(
             sa.delete(webhook_deliveries).where(webhook_deliveries.c.webhook == webhook)
         )
         await connection.execute(sa.delete(webhooks).where(webhooks.c.id == webhook))
-        await _audit(connection, row, by, "unsubscribed-personal")
+        await _audit(connection, row, by, "unsubscribed")
 
 
-async def rotate(engine: AsyncEngine, webhook: int, *, by: str = "?") -> Subscription:
-    """A new secret; the old one signs as well for a day. `by` as in `remove`. Raises
+async def rotate(engine: AsyncEngine, webhook: int, *, by: str) -> Subscription:
+    """A new secret; the old one signs as well for a day. Raises
     UnknownWebhookError."""
     async with engine.begin() as connection:
         row = await _row(connection, webhook)
@@ -209,29 +195,32 @@ async def rotate(engine: AsyncEngine, webhook: int, *, by: str = "?") -> Subscri
             )
         )
         made = Subscription.of_row(await _row(connection, webhook))
-        await _audit(connection, row, by, "rotated-personal")
+        await _audit(connection, row, by, "rotated")
         return made
 
 
-async def enable(engine: AsyncEngine, webhook: int) -> None:
+async def enable(engine: AsyncEngine, webhook: int, *, by: str) -> None:
     """Tell it again. Raises UnknownWebhookError."""
     async with engine.begin() as connection:
-        await _row(connection, webhook)
+        row = await _row(connection, webhook)
         await connection.execute(
             sa.update(webhooks)
             .where(webhooks.c.id == webhook)
             .values(disabled_at=None, disabled_why=None)
         )
+        await _audit(connection, row, by, "enabled")
 
 
-async def replay_after(engine: AsyncEngine, webhook: int, cursor: int) -> int:
+async def replay_after(
+    engine: AsyncEngine, webhook: int, cursor: int, *, by: str
+) -> int:
     """Tell again all that changed after `cursor`; how many calls that is.
 
     Raises UnknownWebhookError.
     """
     again = sa.select(outbox.c.call_id).where(outbox.c.cursor > cursor)
     async with engine.begin() as connection:
-        await _row(connection, webhook)
+        row = await _row(connection, webhook)
         await connection.execute(
             sa.delete(webhook_deliveries).where(
                 webhook_deliveries.c.webhook == webhook,
@@ -252,11 +241,12 @@ async def replay_after(engine: AsyncEngine, webhook: int, cursor: int) -> int:
                 outbox.c.cursor > cursor
             )
         )
+        await _audit(connection, row, by, "replayed", calls=found or 0)
         return found or 0
 
 
 async def replay_dead(
-    engine: AsyncEngine, webhook: int, call_id: str | None = None
+    engine: AsyncEngine, webhook: int, call_id: str | None = None, *, by: str
 ) -> int:
     """Try dead letters again, all or those of one call; how many there were.
 
@@ -267,7 +257,7 @@ async def replay_dead(
     if call_id is not None:
         which.append(mine.call_id == call_id)
     async with engine.begin() as connection:
-        await _row(connection, webhook)
+        row = await _row(connection, webhook)
         done = await connection.execute(
             sa.update(webhook_deliveries)
             .where(*which)
@@ -278,6 +268,7 @@ async def replay_dead(
                 queued_at=now(),
             )
         )
+        await _audit(connection, row, by, "replayed", calls=done.rowcount)
         return done.rowcount
 
 
@@ -336,8 +327,21 @@ async def _row(connection: AsyncConnection, webhook: int) -> Any:
     return row
 
 
-async def _audit(connection: AsyncConnection, row: Any, by: str, action: str) -> None:
-    """An entry, where personal data goes out by this subscription."""
-    if row.personal:
-        about = {"webhook": row.id, "host": URL(row.url).host}
-        await audit.append(connection, actor=by, action=action, details=about)
+async def _audit(
+    connection: AsyncConnection,
+    hook: Any,
+    by: str,
+    action: str,
+    *,
+    reason: str | None = None,
+    **more: Any,
+) -> None:
+    """An entry; its action ends in `-personal` where personal data goes out."""
+    about = {"webhook": hook.id, "host": URL(hook.url).host}
+    await audit.append(
+        connection,
+        actor=by,
+        action=f"{action}-personal" if hook.personal else action,
+        reason=reason,
+        details=about | more,
+    )

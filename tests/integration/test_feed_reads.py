@@ -12,8 +12,10 @@ import pytest_asyncio
 
 from pbx.feed import audio, reads
 from pbx.feed.cursors import feed_cursor
-from pbx.model.audit import Entry
-from pbx.records.audit import WantedEntries, listed
+from pbx.feed.reads import ASKED
+from pbx.model.audit import Entry, subject_of
+from pbx.model.numbers import normalised
+from pbx.records.audit import WantedEntries, files_of, listed
 from tests.fakes.feed_house import SECRETS, FeedHouse, open_feed
 
 DAY = "2026-11-22"
@@ -58,6 +60,41 @@ async def test_each_way_to_read_leaves_an_entry(house: FeedHouse) -> None:
     assert len(entries) == 4
     for entry in entries:
         assert not any(secret in (entry.details or "") for secret in SECRETS)
+
+
+async def test_who_asks_about_a_number_leaves_an_entry_though_nothing_is_found(
+    house: FeedHouse,
+) -> None:
+    insider = await house.token("read", "personal")
+    stranger = "081300000000"
+    about: dict[str, Any] = {"from": DAY, "caller": stranger}
+    assert (await house.get("/v1/calls", insider, **about))["items"] == []
+    assert await noted(house) == []
+    secrets = house.settings.secrets
+    key = files_of(secrets).key()
+    wanted = WantedEntries(subject=subject_of(normalised(stranger), key))
+    [entry] = await listed(house.store.engine, wanted)
+    assert (entry.actor, entry.action) == ("token read-personal-0", "asked-number")
+    assert '"times": 1' in (entry.details or "")
+    about = {"from": DAY, "number": "+62" + stranger[1:]}
+    await house.get("/v1/calls", insider, **about)
+    await noted(house)
+    assert len(await listed(house.store.engine, wanted)) == 2
+    found = await listed(house.store.engine, WantedEntries())
+    assert stranger[1:] not in repr(found)
+    await house.get("/v1/calls", insider, **{"from": DAY, "number": "112"})
+    await noted(house)
+    assert len(await listed(house.store.engine, WantedEntries(action=ASKED))) == 2
+
+
+async def test_without_a_key_nobody_asks_about_a_number(house: FeedHouse) -> None:
+    insider = await house.token("read", "personal")
+    files = files_of(house.settings.secrets)
+    files.key()
+    files.key_file.write_text("no key")
+    query = {"from": DAY, "caller": "081300000000"}
+    status, _, body = await house.ask("GET", "/v1/calls", insider, params=query)
+    assert (status, b"audit" in body) == (503, True)
 
 
 async def test_who_sees_nothing_personal_leaves_none(house: FeedHouse) -> None:
@@ -107,7 +144,13 @@ def test_one_entry_a_minute_the_first_at_once(
     assert entry["details"]["records"] == 3
     assert entry["details"]["last_cursor"] == 9
     tally.written(1)
+    for subject in ("one", "one", "two"):
+        tally.asked("token cad", subject)
+    assert [entry["subject"] for entry in tally.due()] == ["one", "two"]
+    tally.written(2)
+    tally.asked("token cad", "one")
+    assert tally.due() == []
     for number in range(reads.MOST_CALLS + 1):
         tally.note("token cad", f"k-3.{number}")
     assert len(tally.due()) == 1
-    assert len(tally.due(ends=True)) == 2
+    assert len(tally.due(ends=True)) == 3

@@ -19,7 +19,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pbx.commands import audit, privacy
-from pbx.commands.privacy.common import actor
+from pbx.commands.who import actor
 from pbx.model.call import (
     Call,
     CallerFacts,

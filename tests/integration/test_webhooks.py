@@ -38,6 +38,7 @@ from tests.postgres import Postgres
 pytestmark = pytest.mark.postgres
 
 SOURCE = "urn:gerbang112:kediri"
+BY = "budi (command line)"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -59,6 +60,12 @@ async def store(url: str) -> AsyncIterator[RecordStore]:
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _own_audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its key is made in the state's folder."""
+    monkeypatch.setenv("GERBANG_STATE", str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +91,7 @@ async def subscribe(
         receiver.url,
         types or [EventType.REVISED],
         private=private,
-        **{"personal": None} | more,
+        **{"personal": None, "by": BY} | more,
     )
     receiver.secret = hook.secret
     return hook
@@ -202,11 +209,8 @@ async def test_whoever_lets_personal_data_out_is_audited(
     receiver: Receiver,
     url: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("GERBANG_STATE", str(tmp_path / "state"))
-    purpose = webhooks.Purpose("sari", "dispatch calls back")
-    await subscribe(store, receiver, personal=purpose)
+    await subscribe(store, receiver, personal="dispatch calls back", by="sari")
     async with delivering(url, tmp_path):
         await put(store, a_call(1))
         await receiver.until(lambda r: len(r.events) == 1)
@@ -239,9 +243,7 @@ async def test_what_goes_out_whole_is_noted_or_waits(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("GERBANG_STATE", str(tmp_path / "state"))
-    purpose = webhooks.Purpose("sari", "dispatch calls back")
-    hook = await subscribe(store, receiver, personal=purpose)
+    hook = await subscribe(store, receiver, personal="dispatch calls back")
     sent, status, waker = Reads(), Status(tmp_path, "feed"), Waker(url)
     delivers = asyncio.create_task(
         door.run(url, status, waker, source=SOURCE, sent=sent)
@@ -326,8 +328,8 @@ async def test_dead_letters_are_kept_listed_and_replayed(
         assert dead.why == "400 Bad Request"
         assert len(receiver.events) == 3, "the others were not held up"
         receiver.answer = None
-        assert await webhooks.replay_dead(store.engine, hook.id, "another") == 0
-        assert await webhooks.replay_dead(store.engine, hook.id, bad) == 1
+        assert await webhooks.replay_dead(store.engine, hook.id, "another", by=BY) == 0
+        assert await webhooks.replay_dead(store.engine, hook.id, bad, by=BY) == 1
         await all_are(store, Delivery.DELIVERED, 4)
         await until(lambda: name not in house.status.alarms)
     assert receiver.revisions[bad] == [1]
@@ -391,7 +393,7 @@ async def test_gone_is_gone(
         await asyncio.sleep(0.3)
         assert len(receiver.bodies) == 1, "nothing more is sent"
         receiver.answer = None
-        await webhooks.enable(store.engine, hook.id)
+        await webhooks.enable(store.engine, hook.id, by=BY)
         await receiver.until(lambda r: len(r.revisions) == 2)
         await until(lambda: name not in house.status.alarms)
 
@@ -518,7 +520,7 @@ async def test_a_delivery_that_waits_long_raises_an_alarm(
         await put(store, a_call(1))
         await until(lambda: name in house.status.alarms)
         assert "has not taken 1 calls' news" in house.status.alarms[name]["sentence"]
-        await webhooks.remove(store.engine, hook.id)
+        await webhooks.remove(store.engine, hook.id, by=BY)
         await until(lambda: name not in house.status.alarms)
     assert await rows(store) == {}
 
@@ -531,7 +533,7 @@ async def test_secrets_rotate_while_it_runs(
 ) -> None:
     """The old one is good for a day, the new one at once."""
     hook = await subscribe(store, receiver)
-    renewed = await webhooks.rotate(store.engine, hook.id)
+    renewed = await webhooks.rotate(store.engine, hook.id, by=BY)
     async with delivering(url, tmp_path):
         await put(store, a_call(1))
         await receiver.until(lambda r: len(r.events) == 1)
@@ -558,7 +560,7 @@ async def test_replay_from_a_cursor(
         receiver.events.clear()
         since = await webhooks.cursor_before(store.engine, middle)
         assert since == 4
-        assert await webhooks.replay_after(store.engine, hook.id, since) == 4
+        assert await webhooks.replay_after(store.engine, hook.id, since, by=BY) == 4
         await receiver.until(lambda r: len(r.events) == 4)
         await all_are(store, Delivery.DELIVERED, 6)
     assert sorted(receiver.revisions) == sorted(a_call(n).call_id for n in range(2, 6))
@@ -570,7 +572,7 @@ async def test_replay_never_leaps_forward(
 ) -> None:
     hook = await subscribe(store, receiver)
     await put(store, a_call(1))
-    assert await webhooks.replay_after(store.engine, hook.id, 999) == 0
+    assert await webhooks.replay_after(store.engine, hook.id, 999, by=BY) == 0
     assert (await webhooks.standing(store.engine, hook.id)).behind == 1
 
 
@@ -645,11 +647,11 @@ async def test_the_feed_itself_delivers(
 async def test_what_is_unknown(store: RecordStore) -> None:
     for asked in (
         webhooks.subscription(store.engine, 7),
-        webhooks.remove(store.engine, 7),
-        webhooks.rotate(store.engine, 7),
-        webhooks.enable(store.engine, 7),
-        webhooks.replay_after(store.engine, 7, 0),
-        webhooks.replay_dead(store.engine, 7),
+        webhooks.remove(store.engine, 7, by=BY),
+        webhooks.rotate(store.engine, 7, by=BY),
+        webhooks.enable(store.engine, 7, by=BY),
+        webhooks.replay_after(store.engine, 7, 0, by=BY),
+        webhooks.replay_dead(store.engine, 7, by=BY),
         webhooks.deliveries(store.engine, 7, None, 1),
     ):
         with pytest.raises(webhooks.UnknownWebhookError, match="no webhook 7"):

@@ -137,7 +137,8 @@ def _export(settings: Settings, row: ReviewRow, to: Path, by: str, why: str) -> 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from pbx.commands.places import must_take_a_file, writing
-    from pbx.commands.privacy.common import actor, with_audit
+    from pbx.commands.privacy.common import with_audit
+    from pbx.commands.who import actor
     from pbx.records import audit
 
     if row.audio is None:

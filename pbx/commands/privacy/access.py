@@ -37,7 +37,8 @@ def register(group: typer.Typer) -> None:
         Exit status 0: written, also if nothing is kept. 1: it could not be, and why.
         """
         from pbx.commands.places import must_take_a_file
-        from pbx.commands.privacy.common import actor, read_number, read_reason
+        from pbx.commands.privacy.common import read_number, read_reason
+        from pbx.commands.who import actor
         from pbx.settings import Settings
 
         settings, whose, why = Settings(), read_number(number), read_reason(reason)

@@ -1,9 +1,7 @@
-"""What the privacy commands share: who asks, which number, how far the search is."""
+"""What the privacy commands share: which number, why, how far the search is."""
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -35,16 +33,6 @@ def read_reason(text: str) -> str:
             "say why: it stands in the audit", param_hint="--reason"
         )
     return text.strip()
-
-
-def actor(by: str) -> str:
-    """Who does it: as told, else the user of this machine."""
-    if by.strip():
-        return by.strip()
-    try:
-        return f"{os.environ.get('SUDO_USER') or getpass.getuser()} (command line)"
-    except (OSError, KeyError):
-        return "command line"
 
 
 def with_audit(

@@ -59,7 +59,8 @@ def register(group: typer.Typer) -> None:
 
         Exit status 0: shown or done. 1: it could not be, or not whole, and why.
         """
-        from pbx.commands.privacy.common import actor, read_number, read_reason
+        from pbx.commands.privacy.common import read_number, read_reason
+        from pbx.commands.who import actor
         from pbx.settings import Settings
 
         settings, who, why = Settings(), actor(by), read_reason(reason)

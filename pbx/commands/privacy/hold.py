@@ -34,7 +34,8 @@ def register(group: typer.Typer) -> None:
 
         Exit status 0: done. 1: no such call or no store, and why. 2: mistyped.
         """
-        from pbx.commands.privacy.common import actor, read_reason
+        from pbx.commands.privacy.common import read_reason
+        from pbx.commands.who import actor
         from pbx.settings import Settings
 
         settings = Settings()

@@ -71,7 +71,7 @@ def export(
 
 
 def _purpose(personal: bool, reason: str) -> Purpose | None:
-    from pbx.commands.privacy.common import actor
+    from pbx.commands.who import actor
     from pbx.records.export.run import Purpose
 
     if not personal:
@@ -80,7 +80,7 @@ def _purpose(personal: bool, reason: str) -> Purpose | None:
         raise typer.BadParameter(
             "say why with --reason; the audit keeps it", param_hint="--personal"
         )
-    return Purpose(actor(""), reason.strip())
+    return Purpose(actor(), reason.strip())
 
 
 def _write(export: Export) -> None:

@@ -6,9 +6,7 @@ One module a subcommand, each with `register(group)`.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import importlib
-import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,11 +48,6 @@ def register(app: typer.Typer) -> None:
     for name in COMMANDS:
         importlib.import_module(f"{__name__}.{name}").register(group)
     app.add_typer(group, rich_help_panel=SERVE)
-
-
-def who() -> str:
-    """Who sits here, also behind sudo; the audit keeps it."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def with_store(work: Callable[[AsyncEngine], Awaitable[_Result]]) -> _Result:

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 import typer
 
-from pbx.commands.token import TOKENS, who, with_store
+from pbx.commands.token import TOKENS, with_store
+from pbx.commands.who import actor
 
 LONGEST_DAYS = 3650
 
@@ -52,7 +53,7 @@ def register(group: typer.Typer) -> None:
         scopes = [tokens.Scope(s.value) for s in scope]
         text = with_store(
             lambda engine: tokens.create(
-                engine, name, scopes, days=days, at=at, by=who()
+                engine, name, scopes, days=days, at=at, by=actor()
             )
         )
         typer.echo(text)

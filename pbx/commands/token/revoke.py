@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import typer
 
-from pbx.commands.token import TOKENS, who, with_store
+from pbx.commands.token import TOKENS, with_store
+from pbx.commands.who import actor
 
 
 def register(group: typer.Typer) -> None:
@@ -27,6 +28,6 @@ def register(group: typer.Typer) -> None:
         from pbx.records import tokens
 
         with_store(
-            lambda engine: tokens.revoke(engine, name, datetime.now(UTC), by=who())
+            lambda engine: tokens.revoke(engine, name, datetime.now(UTC), by=actor())
         )
         typer.echo(f"The token {name} opens nothing any more.")

@@ -9,6 +9,7 @@ import typer
 from pbx.commands.webhook import FOLLOW
 from pbx.commands.webhook.store import with_webhooks
 from pbx.commands.webhook.subscriptions import Id
+from pbx.commands.who import actor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,9 +105,9 @@ def replay(
 
     async def work(engine: AsyncEngine) -> int:
         if dead:
-            return await webhooks.replay_dead(engine, webhook, call or None)
+            return await webhooks.replay_dead(engine, webhook, call or None, by=actor())
         place = await webhooks.cursor_before(engine, moment) if moment else cursor
-        return await webhooks.replay_after(engine, webhook, place)
+        return await webhooks.replay_after(engine, webhook, place, by=actor())
 
     found = with_webhooks(work, writes=True)
     typer.echo(f"{found} calls are told again" if found else "There are none.")

@@ -9,6 +9,7 @@ import typer
 
 from pbx.commands.webhook import KEEP
 from pbx.commands.webhook.store import with_webhooks
+from pbx.commands.who import actor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ def add(
     """
     from pbx.feed.webhooks.address import refusal
     from pbx.records import webhooks
-    from pbx.records.webhooks import EventType, Purpose
+    from pbx.records.webhooks import EventType
 
     if why := refusal(url, private=private):
         raise typer.BadParameter(f"{url!r}: {why}", param_hint="URL")
@@ -76,11 +77,13 @@ def add(
         raise typer.BadParameter(
             "say why with --reason; the audit keeps it", param_hint="--personal"
         )
-    purpose = Purpose(_who(), reason.strip()) if personal else None
+    why_whole = reason.strip() if personal else None
     kinds = [EventType[told.name] for told in types]
 
     async def work(engine: AsyncEngine) -> Subscription:
-        return await webhooks.add(engine, url, kinds, private=private, personal=purpose)
+        return await webhooks.add(
+            engine, url, kinds, private=private, personal=why_whole, by=actor()
+        )
 
     made = with_webhooks(work, writes=True)
     typer.echo(f"webhook {made.id}")
@@ -129,7 +132,7 @@ def rotate(webhook: Id) -> None:
     from pbx.records import webhooks
 
     made = with_webhooks(
-        lambda engine: webhooks.rotate(engine, webhook, by=_who()), writes=True
+        lambda engine: webhooks.rotate(engine, webhook, by=actor()), writes=True
     )
     typer.echo(f"secret  {made.secret}")
     until = made.old_secret_until
@@ -145,7 +148,9 @@ def enable(webhook: Id) -> None:
     """
     from pbx.records import webhooks
 
-    with_webhooks(lambda engine: webhooks.enable(engine, webhook), writes=True)
+    with_webhooks(
+        lambda engine: webhooks.enable(engine, webhook, by=actor()), writes=True
+    )
 
 
 def remove(webhook: Id) -> None:
@@ -158,16 +163,8 @@ def remove(webhook: Id) -> None:
     from pbx.records import webhooks
 
     with_webhooks(
-        lambda engine: webhooks.remove(engine, webhook, by=_who()), writes=True
+        lambda engine: webhooks.remove(engine, webhook, by=actor()), writes=True
     )
-
-
-def _who() -> str:
-    """Who sits here, also behind sudo."""
-    import getpass
-    import os
-
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 async def _all(engine: AsyncEngine) -> list[tuple[Subscription, Standing]]:

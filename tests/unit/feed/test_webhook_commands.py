@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,46 @@ def test_added_listed_rotated_removed() -> None:
     assert renewed.stdout.startswith("secret  whsec_")
     assert renewed.stdout.split()[1] not in done.stdout
     assert gerbang("enable", "1").exit_code == 0
+    assert gerbang("replay", "1", "--dead").exit_code == 0
     assert gerbang("remove", "1").exit_code == 0
+    assert listed() == []
+
+
+def test_who_adds_and_removes_is_in_the_audit(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "sari")
+    lines = (
+        ("add", GOOD),
+        ("rotate", "1"),
+        ("enable", "1"),
+        ("replay", "1", "--dead"),
+        ("replay", "1", "--since", "1h"),
+        ("remove", "1"),
+        ("add", GOOD, "--personal", "--reason", "call back"),
+        ("enable", "2"),
+    )
+    for line in lines:
+        assert gerbang(*line).exit_code == 0
+    with sqlite3.connect(state / "records.sqlite3") as store:
+        rows = "SELECT actor, action, reason, details FROM audit ORDER BY seq"
+        found = store.execute(rows).fetchall()
+    store.close()
+    assert [action for _, action, _, _ in found] == [
+        "subscribed", "rotated", "enabled", "replayed", "replayed", "unsubscribed",
+        "subscribed-personal", "enabled-personal",
+    ]  # fmt: skip
+    assert {actor for actor, _, _, _ in found} == {"sari (command line)"}
+    assert found[0][3] == '{"host": "cad.example", "webhook": 1}'
+    assert found[6][2] == "call back"
+
+
+def test_without_an_audit_nobody_is_subscribed(state: Path) -> None:
+    (state / "secrets").mkdir(exist_ok=True)
+    (state / "secrets" / "audit.key").write_text("no key")
+    done = gerbang("add", GOOD)
+    assert done.exit_code == 1
+    assert "audit.key" in done.stderr
     assert listed() == []
 
 
