@@ -82,6 +82,24 @@ async def family_of(connection: AsyncConnection, call_ids: Collection[str]) -> s
     return found
 
 
+async def free_of(connection: AsyncConnection, call_ids: Collection[str]) -> set[str]:
+    """These with their families, but for those under a legal hold.
+
+    Ask in the transaction that takes them out, after `write_alone`: then no hold can
+    come between.
+    """
+    family = await family_of(connection, call_ids)
+    held = await held_of(connection, family)
+    if not held:
+        return family
+    found: set[str] = set()
+    for call_id in call_ids:
+        family = await family_of(connection, [call_id])
+        if not family & held:
+            found |= family
+    return found
+
+
 # ---- taking out ----------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pbx.records import audit
-from pbx.records.base import now, upsert_into
+from pbx.records.base import now, upsert_into, write_alone
 from pbx.records.privacy_tables import legal_holds
 from pbx.records.tables import calls
 
@@ -27,8 +27,13 @@ async def listed(engine: AsyncEngine) -> Sequence[Any]:
 async def hold(
     engine: AsyncEngine, call_id: str, *, by: str, reason: str, secrets: Path | None
 ) -> Mapping[str, Any] | None:
-    """Hold a call; its record, or None: there is no such call."""
+    """Hold a call; its record, or None: there is no such call.
+
+    It waits for whoever takes something out just now: once it stands, nothing of the
+    call goes, and the record it returns is what is there.
+    """
     async with engine.begin() as connection:
+        await write_alone(connection)
         record: Mapping[str, Any] | None = await connection.scalar(
             sa.select(calls.c.record).where(calls.c.call_id == call_id)
         )

@@ -4,7 +4,8 @@ Carried out by `gerbang control`, not by the recorder: a record must be readable
 seconds after its call, and nothing that can wait may stand in its way. So the work is
 done in short transactions, each with its own certificate, and is stopped and begun anew
 at any point. What a call is kept by is its start, and that of those a transfer made one
-with it: the newest counts. A legal hold stops everything.
+with it: the newest counts. A legal hold stops everything; it is looked for in the
+transaction that takes out, and placed in one that waits for that (`write_alone`).
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ async def carry_out(
         async for due in _due(engine, rule, until):
             async with engine.begin() as connection:
                 await write_alone(connection)
-                ids = await _free(connection, due)
+                ids = await erasures.free_of(connection, due)
                 if not ids:
                     continue
                 await rule.take_out(connection, ids, told)
@@ -174,19 +175,6 @@ async def _young(
     return {root for root in roots if root is not None}
 
 
-async def _free(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
-    """With their families, but for those under a legal hold."""
-    found: set[str] = set()
-    held = await erasures.held_of(connection, await erasures.family_of(connection, ids))
-    if not held:
-        return await erasures.family_of(connection, ids)
-    for call_id in ids:
-        family = await erasures.family_of(connection, [call_id])
-        if not family & held:
-            found |= family
-    return found
-
-
 async def _reviews(
     engine: AsyncEngine, retention: Retention, now: datetime, secrets: Path | None
 ) -> list[Certificate]:
@@ -209,6 +197,7 @@ async def _reviews(
     made: list[Certificate] = []
     while True:
         async with engine.begin() as connection:
+            await write_alone(connection)  # no hold comes between look and deletion
             ids = list(await connection.scalars(query))
             if not ids:
                 return made

@@ -255,9 +255,9 @@ async def erase(
 ) -> list[Entry]:
     """Take out all that is erasable of him, a certificate each transaction.
 
-    Files are the caller's: delete those first, since afterwards nothing says whose
-    they were. Raises SQLAlchemyError, OSError, AuditKeyError; what was done by then
-    stands, and the next run does the rest.
+    What was put under a legal hold since `find` stays. Files are the caller's: delete
+    those first, since afterwards nothing says whose they were. Raises SQLAlchemyError,
+    OSError, AuditKeyError; what was done by then stands, and the next run does the rest.
     """
     subject = subject_of(person.number, audit.files_of(secrets).key())
     made = []
@@ -269,7 +269,9 @@ async def erase(
             ids = [call.call_id for call in chosen[i : i + AT_ONCE]]
             async with engine.begin() as connection:
                 await write_alone(connection)
-                family = await erasures.family_of(connection, ids)
+                family = await erasures.free_of(connection, ids)
+                if not family:
+                    continue  # held since they were looked for
                 if chosen[0].is_own:
                     await erasures.blank(connection, family, rule=erased_calls.REQUEST)
                     await _forget_audio(connection, family)

@@ -78,3 +78,7 @@ def _change(settings: Settings, call: str, why: str, who: str, let_go: bool) -> 
         typer.echo(f"{call} is held no more; its classes' days count again")
     else:
         typer.echo(f"{call} is held, with {folders.hold(record)} file(s)")
+        if record.get("erased_at"):
+            typer.echo(
+                f"something of it was erased before, on {record['erased_at']}", err=True
+            )
