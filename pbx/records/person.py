@@ -257,7 +257,7 @@ async def erase(
 
     What was put under a legal hold since `find` stays. Files are the caller's: delete
     those first, since afterwards nothing says whose they were. Raises SQLAlchemyError,
-    OSError, AuditKeyError; what was done by then stands, and the next run does the rest.
+    OSError, AuditKeyError; what was done by then stands, the next run does the rest.
     """
     subject = subject_of(person.number, audit.files_of(secrets).key())
     made = []
