@@ -7,6 +7,7 @@ line and is refused, with the command that converts it.
 from __future__ import annotations
 
 import io
+import shlex
 import wave
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def read_samples(path: Path) -> Samples:
     """
     import soundfile  # takes libsndfile with it: only those who read files pay
 
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder; name a WAV or FLAC file in it")
     if not path.is_file():
         raise AudioError(f"{path}: there is no such file; name a WAV or FLAC file")
     try:
@@ -39,8 +42,8 @@ def read_samples(path: Path) -> Samples:
         ) from error
     if rate != SAMPLE_RATE or samples.shape[1] != 1:
         raise AudioError(
-            f"{path}: {rate} Hz, {samples.shape[1]} channels; telephone audio is 8000 "
-            f"Hz mono{_convert(path)}"
+            f"{path}: {rate} Hz, {samples.shape[1]} channel(s); telephone audio is "
+            f"8000 Hz mono{_convert(path)}"
         )
     return np.ascontiguousarray(samples[:, 0])
 
@@ -68,7 +71,7 @@ def _reason(error: Exception) -> str:
 
 
 def _convert(path: Path) -> str:
-    return f": `sox {path.name} -r 8000 -c 1 -b 16 OUT.wav` converts it"
+    return f": `sox {shlex.quote(str(path))} -r 8000 -c 1 -b 16 OUT.wav` converts it"
 
 
 def _a_law_levels() -> Samples:

@@ -72,6 +72,8 @@ def _verdict(tally: Tally) -> str:
         return f"{len(tally.lost)} VALID CALLS WOULD BE RELEASED NOW. Do not use this."
     if tally.again:
         return f"{len(tally.again)} people would be released once more."
+    if not tally.calls:
+        return "Nothing was tried: no stored call could be played."
     return "No valid call would be released."
 
 

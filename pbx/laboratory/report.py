@@ -63,7 +63,7 @@ def summary(figures: Figures) -> list[tuple[str, str, str]]:
         (
             "people released",
             f"{speech.released} of {speech.n}",
-            f"95 % sure: below {speech.released_upper95:.2%}",
+            f"95 % sure: below {speech.released_upper95:.2%}" if speech.n else "",
         ),
         (
             "ghosts kept from operators",
@@ -105,6 +105,12 @@ def remarks(figures: Figures) -> list[str]:
             f"{len(figures.without_prompt)} clips were judged without the prompt that "
             f"leaks into them, it is not in DIR/prompts: {_few(figures.without_prompt)}"
         )
+    return lines + unreadable(figures)
+
+
+def unreadable(figures: Figures) -> list[str]:
+    """Which clips nobody could judge, and why."""
+    lines: list[str] = []
     if figures.unreadable:
         lines.append(f"{len(figures.unreadable)} clips could not be read:")
         lines += [f"  {one.why}" for one in figures.unreadable[:NAMED]]
@@ -175,7 +181,7 @@ def _reasons_table(figures: Figures) -> Table:
 
 
 def _share(tally: Tally) -> str:
-    return f"{tally.release_rate:.1%} of {tally.n}"
+    return f"{tally.release_rate:.1%} of {tally.n}" if tally.n else "none there"
 
 
 def _seconds(value: float | None) -> str:

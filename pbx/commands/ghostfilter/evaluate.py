@@ -89,7 +89,9 @@ def register(group: typer.Typer) -> None:
         outcomes, is_whole = _judge(corpus, jobs, shipped=shipped)
         found = figures(outcomes)
         _tell(found, as_json, is_whole=is_whole, of=len(corpus.rows))
-        if page is not None:
+        if page is not None and not found.judged:
+            typer.echo(f"{page}: not written, for no clip was judged", err=True)
+        elif page is not None:
             from pbx.commands.places import writing
             from pbx.laboratory.page import write_page
 
@@ -162,6 +164,10 @@ def _tell(found: Figures, as_json: bool, *, is_whole: bool, of: int) -> None:
         return
     from rich.console import Console
 
+    if not found.judged:
+        for line in ["No clip was judged.", *report.unreadable(found)]:
+            typer.echo(line, err=True)
+        return
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH

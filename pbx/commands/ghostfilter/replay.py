@@ -58,6 +58,13 @@ def register(group: typer.Typer) -> None:
         from pbx.settings import Settings
 
         settings = Settings()
+        if folder is not None and not folder.is_dir():
+            typer.echo(
+                f"{folder}: there is no such folder; name one with YYYY-MM-DD/CALL.wav "
+                "and .json in it",
+                err=True,
+            )
+            raise typer.Exit(1)
         begin = read_since(since, city_zone(settings))
         tried = _city(settings, city)
         rules = _rules(settings, tried, begin)

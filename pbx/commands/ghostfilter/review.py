@@ -62,10 +62,16 @@ def register(group: typer.Typer) -> None:
 
         settings = Settings()
         if not call:
+            if mark or acknowledge or export or note:
+                raise typer.BadParameter("of which call? name it", param_hint="CALL")
             _list(settings, kind, only, since, last, sample, as_json)
             return
         if (mark or acknowledge) and not by.strip():
             raise typer.BadParameter("a mark has a name", param_hint="--by")
+        if note.strip() and not (mark or export):
+            raise typer.BadParameter(
+                "goes with --mark or --export", param_hint="--note"
+            )
         if mark is Review.UNREVIEWED:
             raise typer.BadParameter("that is no mark", param_hint="--mark")
         row, marks = _one(settings, call, mark, by.strip(), note.strip(), acknowledge)

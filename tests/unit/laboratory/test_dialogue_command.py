@@ -135,6 +135,11 @@ def test_replay_as_typed(app: typer.Typer, tmp_path: Path) -> None:
     assert "a.wav: cannot be read" in ended.stdout
     ended = CliRunner().invoke(app, [*argv, "--since", "1m"])
     assert ended.exit_code == 0
+    assert "Nothing was tried" in ended.stdout
+    argv[3] = str(tmp_path / "mistyped")
+    ended = CliRunner().invoke(app, argv)
+    assert ended.exit_code == 1
+    assert "mistyped: there is no such folder" in ended.stderr
 
 
 async def records(url: str, person: str, nobody: str) -> str:

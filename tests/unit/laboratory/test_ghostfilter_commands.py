@@ -109,6 +109,17 @@ def test_what_cannot_be_read_is_named_and_counted(folder: Path) -> None:
     assert found["without_prompt"] == ["a/echo.wav"]
 
 
+def test_where_nothing_could_be_judged_nothing_is_claimed(folder: Path) -> None:
+    made.write_manifest(folder, [("gone.wav", "speech", "x", "", "", "", "", "")])
+    page = folder / "page.html"
+    result = run("evaluate", folder, "--page", page)
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    for told in ("No clip was judged", "gone.wav: there is no such", "page.html: not"):
+        assert told in result.stderr
+    assert not page.exists()
+
+
 def test_a_broken_manifest_ends_with_file_line_and_cure(folder: Path) -> None:
     made.write_manifest(folder, [("a/voice.wav", "human", "x", "", "", "", "", "")])
     result = run("evaluate", folder)
@@ -201,6 +212,9 @@ def test_what_cannot_be_explained_says_why(folder: Path, tmp_path: Path) -> None
     result = run("explain", folder / "manifest.csv")
     assert result.exit_code == 1
     assert "manifest.csv: Format not recognised" in result.stderr
+    result = run("explain", folder)
+    assert result.exit_code == 1
+    assert "is a folder; name a WAV or FLAC file in it" in result.stderr
     result = run("explain", folder / "a/voice.wav", "-o", tmp_path / "call.jpg")
     assert result.exit_code == 1
     assert "pictures end in .png or .svg" in result.stderr

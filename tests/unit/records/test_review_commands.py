@@ -115,6 +115,24 @@ def test_a_mark_with_a_name_and_its_end(full: Path) -> None:
     assert (row["review"], row["acknowledged_by"]) == ("was-a-person", "Budi")
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (["--mark", "nobody", "--by", "Sari"], "of which call"),
+        (["--acknowledge", "--by", "Sari"], "of which call"),
+        (["--export", "x.wav"], "of which call"),
+        ([ID, "--note", "a child", "--by", "Sari"], "goes with --mark"),
+    ],
+)
+def test_a_word_that_would_be_lost_is_refused(
+    full: Path, line: list[str], told: str
+) -> None:
+    """Who marks believes that it is marked."""
+    result = CliRunner().invoke(app, ["ghostfilter", "review", *line])
+    assert result.exit_code == 2
+    assert told in result.output
+
+
 def test_the_audio_can_be_taken_along(full: Path, tmp_path: Path) -> None:
     say("review", ID, "--export", str(tmp_path / "copy.wav"))
     assert (tmp_path / "copy.wav").read_bytes() == AUDIO
