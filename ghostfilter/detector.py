@@ -62,7 +62,6 @@ class Detector:
         "_echo",
         "_echoed",
         "_features",
-        "_frames",
         "_knocks",
         "_knocks_told",
         "_levels",
@@ -93,19 +92,18 @@ class Detector:
         self._near, self._distant, self._echoed = Stretch(), Stretch(), Stretch()
         self._ours = bytearray()
         """One byte a frame: whether it was our own prompt's echo."""
-        self._frames = 0
         self._told = False
 
     def prompt_started(self, reference: bytes) -> None:
         """From now on this is sent to the caller: 8 kHz 16-bit, from its beginning."""
-        self._echo.started(reference, self._frames)
+        self._echo.started(reference, self._blocks.frames)
         self._asked += 1
         if self._asked == ASKED:
-            self._asked_at = self._frames
+            self._asked_at = self._blocks.frames
 
     def prompt_stopped(self) -> None:
         """Silence is sent again, from now on."""
-        self._echo.stopped(self._frames)
+        self._echo.stopped(self._blocks.frames)
 
     def push(self, frame: bytes) -> Heard | None:
         """Hear one frame of 20 ms (320 bytes).
@@ -114,7 +112,6 @@ class Detector:
         every key. Raises ValueError for a frame of another length.
         """
         block = self._blocks.push(frame)
-        self._frames += 1
         return None if block is None else self._hear(block)
 
     def evidence(self) -> Evidence:
@@ -124,7 +121,7 @@ class Detector:
             heard.sound in MACHINES for heard in tones
         )
         return Evidence(
-            frames=self._frames,
+            frames=self._blocks.frames,
             heard=tuple(sorted(self._heard(tones), key=lambda heard: heard.from_frame)),
             person=self._belief.person,
             voices=self._belief.voices,
@@ -150,7 +147,7 @@ class Detector:
         self._answers.push(block, explained, floor, self._asked)
         features = self._features.of(block, bands, explained, self._echo.correlation)
         logits = self._net.push(features)
-        if machine.any():
+        if np.count_nonzero(machine):
             logits[machine] = NOBODY
         belief = self._belief.push(logits, self._tones.explains(), block.levels)
         self._find_voices(block, belief)
@@ -217,7 +214,7 @@ class Detector:
         heard += self._knocked()
         heard += self._answers.heard()
         heard += [sound for sound in (voice, echo) if sound is not None]
-        if not heard and self._frames:
+        if not heard and self._blocks.frames:
             heard.append(self._background())
         return heard
 
@@ -232,4 +229,4 @@ class Detector:
         else:
             sound = Sound.SILENCE
         sure = 1.0 - self._belief.person
-        return Heard(sound, 0, self._frames, loudest, loudest - floor, sure)
+        return Heard(sound, 0, self._blocks.frames, loudest, loudest - floor, sure)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ghostfilter.peaks import Lines
+from ghostfilter.steady import Pair
 
 ROWS_HERTZ = (697.0, 770.0, 852.0, 941.0)
 COLUMNS_HERTZ = (1209.0, 1336.0, 1477.0, 1633.0)
@@ -118,9 +118,9 @@ class Keys:
         self._rest()
         return pressed
 
-    def nothing_near(self) -> None:
-        """While no key is down: none begins where the last frame ended, either."""
-        self._before = NO_KEY
+    def none_down(self, last: Frame = NO_KEY) -> None:
+        """Some frames without any key, while none is down; with the last one's edge."""
+        self._before = last
 
     def _rest(self) -> None:
         if self._gap > GAP_FRAMES:
@@ -133,19 +133,17 @@ class Keys:
         )
 
 
-def frames_of(lines: Lines, levels: list[float]) -> list[Frame]:
+def frames_of(frames: list[Pair], levels: list[float]) -> list[Frame]:
     """What each of eight frames says of keys."""
     return [
-        _frame(hertz, share) if level >= LOWEST_DBFS else NO_KEY
-        for hertz, share, level in zip(
-            lines.hertz.tolist(), lines.share.tolist(), levels, strict=True
-        )
+        _frame(hertz, share)
+        if level >= LOWEST_DBFS and share[0] + share[1] >= EDGE.share
+        else NO_KEY
+        for (hertz, share), level in zip(frames, levels, strict=True)
     ]
 
 
 def _frame(hertz: list[float], share: list[float]) -> Frame:
-    if share[0] + share[1] < EDGE.share:
-        return NO_KEY
     edge = key_of(hertz, share, EDGE)
     if not edge:
         return NO_KEY

@@ -18,8 +18,6 @@ from ghostfilter.spectra import Block
 FRAMES = 35
 """0.7 s."""
 LOWEST_DBFS = -50.0
-BAND_SHARE = 0.85
-"""Of a frame's energy in the channel."""
 EACH_SHARE = 0.25
 """Of the channel's energy at each of its tones …"""
 BOTH_SHARE = 0.78

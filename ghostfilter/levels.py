@@ -12,29 +12,43 @@ _BINS = 97
 class Levels:
     """One call's levels, in steps of 1 dB."""
 
-    __slots__ = ("_bins", "_frames", "loudest_dbfs")
+    __slots__ = ("_bins", "_floor", "_frames", "_quiet", "loudest_dbfs")
 
     def __init__(self) -> None:
         self._bins = [0] * _BINS
+        """How many frames had −0…−1 dBFS, −1…−2, and so on."""
         self._frames = 0
+        self._floor = _BINS
+        """The bin of the floor …"""
+        self._quiet = 0
+        """… and how many frames lie in it and below."""
         self.loudest_dbfs = LOWEST_DBFS
 
     def push(self, levels: list[float]) -> None:
         """Add some frames' levels, in dBFS."""
-        bins = self._bins
+        bins, floor = self._bins, self._floor
         for level in levels:
-            bins[int(-level) if level < 0.0 else 0] += 1
+            place = int(-level) if level < 0.0 else 0
+            bins[place] += 1
+            if place >= floor:
+                self._quiet += 1
         self.loudest_dbfs = max(self.loudest_dbfs, *levels)
         self._frames += len(levels)
+        self._move_floor()
 
     @property
     def floor_dbfs(self) -> float:
         """The level below which the quietest fifth of the frames lie."""
-        if not self._frames:
-            return LOWEST_DBFS
+        return -float(self._floor) if self._frames else LOWEST_DBFS
+
+    def _move_floor(self) -> None:
+        """Up to where the fifth is reached, or down to where it still is."""
+        bins, floor, quiet = self._bins, self._floor, self._quiet
         wanted = FLOOR_SHARE * self._frames
-        below, seen = _BINS, 0
-        while seen < wanted:
-            below -= 1
-            seen += self._bins[below]
-        return -float(below)
+        while quiet < wanted:
+            floor -= 1
+            quiet += bins[floor]
+        while quiet - bins[floor] >= wanted:
+            quiet -= bins[floor]
+            floor += 1
+        self._floor, self._quiet = floor, quiet

@@ -20,7 +20,6 @@ SHIPPED = "listener.npz"
 TURNS = 8
 """Blocks until the layers' lines are rewound: rarely, for it costs, and not too rarely,
 for each turn's views are made when a call begins."""
-_NONE = np.float32(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,10 @@ def read_weights(data: bytes) -> Weights:
         for i, dilation in enumerate(loaded["dilations"])
     )
     return Weights(
-        loaded["into"],
+        np.ascontiguousarray(loaded["into"]),
         loaded["into_bias"],
         layers,
-        loaded["out"],
+        np.ascontiguousarray(loaded["out"]),
         loaded["out_bias"],
         loaded["doubt"],
         loaded["sure"],
@@ -88,7 +87,19 @@ def shipped_weights() -> Weights:
 class Net:
     """One call's net; remembers what its convolutions still need."""
 
-    __slots__ = ("_hidden", "_lines", "_seen", "_step", "_taken", "_turn", "_weights")
+    __slots__ = (
+        "_hidden",
+        "_into_bias",
+        "_lines",
+        "_none",
+        "_out_bias",
+        "_seen",
+        "_step",
+        "_taken",
+        "_turn",
+        "_turns",
+        "_weights",
+    )
 
     def __init__(self, weights: Weights | None = None) -> None:
         self._weights = weights or shipped_weights()
@@ -96,6 +107,11 @@ class Net:
         # Written anew for each block: to make them anew costs more than a sum.
         self._hidden = np.empty((BLOCK_FRAMES, channels), np.float32)
         self._step = np.empty((BLOCK_FRAMES, channels), np.float32)
+        # As large as what they are compared with or added to: to spread a lone zero or
+        # row over eight frames costs 0.3…0.6 µs more each time.
+        self._none = np.zeros((BLOCK_FRAMES, channels), np.float32)
+        self._into_bias = _for_eight(self._weights.into_bias)
+        self._out_bias = _for_eight(self._weights.out_bias)
         # A last column of ones, whose weights are the biases, saves a sum a layer.
         self._seen = np.ones((BLOCK_FRAMES, 3 * channels + 1), np.float32)
         shape = (BLOCK_FRAMES, 3, channels)
@@ -103,20 +119,29 @@ class Net:
         steps = (row, channels * column, column)
         self._taken = np.ndarray(shape, np.float32, self._seen, 0, steps)
         self._lines = [Line(layer, channels) for layer in self._weights.layers]
+        wholes = [layer.whole for layer in self._weights.layers]
+        self._turns = [
+            [
+                (line.new[turn], line.seen[turn], whole)
+                for line, whole in zip(self._lines, wholes, strict=True)
+            ]
+            for turn in range(TURNS)
+        ]
+        """Of each turn and layer: where frames go, what it looks at, its weights."""
         self._turn = 0
 
     def push(self, features: Floats) -> Floats:
         """(8, features) → (8, 2) logits: near person, any voice."""
-        weights, turn = self._weights, self._turn
+        weights, turn, none = self._weights, self._turn, self._none
         step, taken, seen = self._step, self._taken, self._seen
         hidden = np.dot(features, weights.into, out=self._hidden)
-        hidden += weights.into_bias
-        np.maximum(hidden, _NONE, out=hidden)
-        for line, layer in zip(self._lines, weights.layers, strict=True):
-            np.copyto(line.new[turn], hidden)
-            np.copyto(taken, line.seen[turn])
-            np.dot(seen, layer.whole, out=step)
-            np.maximum(step, _NONE, out=step)
+        hidden += self._into_bias
+        np.maximum(hidden, none, out=hidden)
+        for new, looked_at, whole in self._turns[turn]:
+            new[...] = hidden
+            taken[...] = looked_at
+            np.dot(seen, whole, out=step)
+            np.maximum(step, none, out=step)
             hidden += step
         self._turn += 1
         if self._turn == TURNS:
@@ -124,8 +149,15 @@ class Net:
             for line in self._lines:
                 line.rewind()
         logits: Floats = np.dot(hidden, weights.out)
-        logits += weights.out_bias
+        logits += self._out_bias
         return logits
+
+
+def _for_eight(row: Floats) -> Floats:
+    """(8, columns) the row once for each frame of a block."""
+    rows = np.empty((BLOCK_FRAMES, len(row)), np.float32)
+    rows[:] = row
+    return rows
 
 
 class Line:

@@ -50,7 +50,6 @@ ALONE_SHARE = 0.55
 halves out of three; a siren of two tones, or a ring beside a voice, has less."""
 ALONE_DB = 12.0
 _BUSY_SECONDS = 0.64
-BAND_SHARE = 0.9
 _HALF_FRAMES = BLOCK_FRAMES // PARTS
 _SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES // PARTS
 

@@ -24,9 +24,9 @@ FRAME_SAMPLES = 160
 FULL_SCALE = 32768.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block:
-    """Eight frames in a row."""
+    """Eight frames in a row. Nobody changes one; to freeze it would cost 0.4 µs."""
 
     first_frame: int
     """Number of the first of them, counted from the call's beginning."""
@@ -47,37 +47,45 @@ class Block:
 
 
 _HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
-_SCALE = np.float32(1.0 / FULL_SCALE)
 _BEFORE = WINDOW - FRAME_SAMPLES
 _BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
-_TINY = np.float32(2.5e-10)
+# Rows, not single numbers: numpy needs 0.2 µs to make a row of a number.
+_SCALE = np.full(_BLOCK_SAMPLES, 1.0 / FULL_SCALE, np.float32)
+_PER_SAMPLE = np.full(BLOCK_FRAMES, 1.0 / FRAME_SAMPLES, np.float32)
+_TINY = np.full(BLOCK_FRAMES, 2.5e-10, np.float32)
+_TEN = np.full(BLOCK_FRAMES, 10.0, np.float32)
 
 
 class Blocks:
     """Gathers frames into blocks."""
 
     __slots__ = (
-        "_frames",
+        "_each",
         "_held",
+        "_last",
         "_line",
         "_samples",
         "_spectra",
         "_vad",
         "_windowed",
         "_windows",
+        "frames",
     )
 
     def __init__(self, vad: Vad | None = None) -> None:
         self._vad = vad or Vad()
         self._held: list[bytes] = []
         self._line = np.zeros(_BEFORE + _BLOCK_SAMPLES, np.float32)
+        self._last = self._line[-_BEFORE:]
         self._samples = self._line[_BEFORE:]
+        self._each = self._samples.reshape(BLOCK_FRAMES, FRAME_SAMPLES)
         step = self._line.itemsize
         shape, strides = (BLOCK_FRAMES, WINDOW), (FRAME_SAMPLES * step, step)
         self._windows: Floats = as_strided(self._line, shape, strides, writeable=False)
         self._windowed = np.empty(shape, np.float32)
         self._spectra = np.empty((BLOCK_FRAMES, BINS), np.complex64)
-        self._frames = 0
+        self.frames = 0
+        """All so far."""
 
     def push(self, frame: bytes) -> Block | None:
         """Add a frame of 20 ms; every eighth completes a block.
@@ -87,34 +95,40 @@ class Blocks:
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
         self._held.append(frame)
-        self._frames += 1
-        return self._block() if len(self._held) == BLOCK_FRAMES else None
+        self.frames += 1
+        return None if self.frames % BLOCK_FRAMES else self._block()
 
     def _block(self) -> Block:
-        samples = self._samples
-        self._line[:_BEFORE] = self._line[-_BEFORE:]
-        np.multiply(np.frombuffer(b"".join(self._held), np.int16), _SCALE, out=samples)
+        held, samples = self._held, self._samples
+        self._line[:_BEFORE] = self._last
+        samples[...] = np.frombuffer(b"".join(held), np.int16)
+        samples *= _SCALE
         np.multiply(self._windows, _HANN, out=self._windowed)
         # numpy's stub knows only the spectra of 64-bit samples.
         spectra = np.fft.rfft(self._windowed, out=self._spectra)  # type: ignore[arg-type]
         power: Floats = np.abs(spectra)
         power *= power
-        frames = samples.reshape(BLOCK_FRAMES, FRAME_SAMPLES)
-        dbfs = np.vecdot(frames, frames)
-        dbfs *= 1.0 / FRAME_SAMPLES
+        dbfs = self._dbfs()
+        levels = dbfs.tolist()
+        is_speech = np.array(self._vad.are_speech(held))
+        held.clear()
+        # By place: by name it costs 0.2 µs more.
+        return Block(
+            self.frames - BLOCK_FRAMES,
+            samples.copy(),
+            power,
+            dbfs,
+            levels,
+            max(levels),
+            np.dot(power, WEIGHTS),
+            is_speech,
+        )
+
+    def _dbfs(self) -> Floats:
+        """(8,) each frame's level."""
+        dbfs: Floats = np.vecdot(self._each, self._each)
+        dbfs *= _PER_SAMPLE
         dbfs += _TINY
         np.log10(dbfs, out=dbfs)
-        dbfs *= 10.0
-        levels = dbfs.tolist()
-        block = Block(
-            first_frame=self._frames - BLOCK_FRAMES,
-            samples=samples.copy(),
-            power=power,
-            dbfs=dbfs,
-            levels=levels,
-            loudest=max(levels),
-            sums=np.dot(power, WEIGHTS),
-            is_speech=np.array(self._vad.are_speech(self._held)),
-        )
-        self._held.clear()
-        return block
+        dbfs *= _TEN
+        return dbfs

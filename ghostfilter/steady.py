@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ghostfilter.bursts import Burst
 from ghostfilter.evidence import LOWEST_DBFS
-from ghostfilter.peaks import Lines
 from ghostfilter.spectra import Block
 
 QUIET_DBFS = -55.0
@@ -20,6 +17,9 @@ _GAP_FRAMES = 3
 """Shorter holes are lost packets, not cadence (shortest pause in E.180: 100 ms)."""
 _KEPT = 100
 """A song has more; no machine needs them."""
+
+Pair = tuple[list[float], list[float]]
+"""A frame's two strongest lines, the lower first: their hertz, their shares of it."""
 
 
 class Steady:
@@ -41,10 +41,10 @@ class Steady:
         """Whether no tone goes on."""
         return not self._run
 
-    def push(self, block: Block, lines: Lines | None) -> None:
-        """Hear eight frames; no lines: they are no tones."""
+    def push(self, block: Block, frames: list[Pair] | None) -> None:
+        """Hear eight frames; None: they are no tones."""
         levels = block.levels
-        tones = None if lines is None else _tones(lines, levels)
+        tones = None if frames is None else _tones(frames, levels)
         if tones is None:
             if not self._run:
                 self._between = max(self._between, self._last_dbfs, *levels[:-1])
@@ -96,14 +96,12 @@ class Steady:
         )
 
 
-def _tones(lines: Lines, levels: list[float]) -> list[float | None] | None:
+def _tones(frames: list[Pair], levels: list[float]) -> list[float | None] | None:
     """Where each frame's tone lies, None if it has none; None if no frame has any."""
-    if float(np.maximum.reduce(lines.share, None)) < TONAL_SHARE:
+    if max(max(share) for _, share in frames) < TONAL_SHARE:
         return None
     found: list[float | None] = []
-    for hertz, share, dbfs in zip(
-        lines.hertz.tolist(), lines.share.tolist(), levels, strict=True
-    ):
+    for (hertz, share), dbfs in zip(frames, levels, strict=True):
         strongest = 0 if share[0] >= share[1] else 1
         is_tone = share[strongest] >= TONAL_SHARE and dbfs >= QUIET_DBFS
         found.append(hertz[strongest] if is_tone else None)

@@ -32,17 +32,19 @@ MEL = slice(0, BANDS)
 WHOLE = BANDS
 """All above 90 Hz."""
 TEXT, UPPER, LOWER, NETWORK = range(WHOLE + 1, WHOLE + 5)
-"""Where text telephones are, V.21's channels, and the tones of networks …"""
-TONAL = slice(TEXT, NETWORK + 1)
-"""… and all four."""
+"""Where text telephones are, V.21's channels, and the tones of networks."""
 UPPER_LOW, UPPER_HIGH, LOWER_LOW, LOWER_HIGH = range(NETWORK + 1, NETWORK + 5)
 """Each channel's lower and higher tone."""
 TWICE = LOWER_HIGH + 1
 """A frame's energy above 45 Hz, as the periods count it."""
 PERIODS = slice(TWICE + 1, TWICE + 1 + len(LAGS))
 """How much the frame repeats itself after each of LAGS."""
-COLUMNS = PERIODS.stop
+OVER = slice(PERIODS.stop, PERIODS.stop + 4)
+"""TEXT to NETWORK once more, less the share of the whole that such a sound has there at
+least: below zero it is none. So one comparison with zero asks for all four."""
+COLUMNS = OVER.stop
 
+LEAST_SHARES = {TEXT: 0.85, UPPER: 0.85, LOWER: 0.85, NETWORK: 0.9}
 _HERTZ = {
     TEXT: (1250.0, 1950.0),
     UPPER: (1480.0, 2020.0),
@@ -98,6 +100,8 @@ def _weights() -> Floats:
         begin = low / HZ_PER_BIN
         first = int(begin) if column in _OUTWARDS else math.ceil(begin)
         weights[first : int(high / HZ_PER_BIN) + 1, column] = 1.0
+    for column, (band, share) in enumerate(LEAST_SHARES.items(), OVER.start):
+        weights[:, column] = weights[:, band] - np.float32(share) * weights[:, WHOLE]
     weights[2:, TWICE] = 2.0
     weights[:, PERIODS] = _cosines()
     return weights

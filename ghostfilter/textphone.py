@@ -25,7 +25,6 @@ _PURE_SHARE = 0.75
 """Of 10 ms, in one of the two tones or both."""
 _CLEAR_DB_SHARE = 0.7
 """Of these two, in the stronger: the bit is clear."""
-BAND_SHARE = 0.85
 _BAND_FRAMES = 4
 
 _TIMES = np.arange(_WINDOW_SAMPLES) / _RATE
@@ -44,26 +43,36 @@ _UNCLEAR, _MARK, _SPACE = 0, 1, 2
 class TextPhone:
     """Reads characters out of one call, block by block."""
 
-    __slots__ = ("_first_step", "_from", "_starts", "_steps", "_tail")
+    __slots__ = ("_before", "_first_step", "_from", "_starts", "_steps")
 
     def __init__(self) -> None:
-        self._tail: Floats = np.zeros(_WINDOW_SAMPLES - STEP_SAMPLES, np.float32)
+        self._before: Floats = np.zeros(_WINDOW_SAMPLES, np.float32)
         self._steps: list[int] = []
         self._first_step = 0
         self._from = 0
         self._starts: list[int] = []
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the last block may have held characters."""
+        return bool(self._steps)
+
+    def pass_over(self, block: Block) -> None:
+        """A block without any text, and none before it."""
+        self._before = block.samples
 
     def push(self, block: Block, frames: int) -> int | None:
         """Hear eight frames, so many of them within the band of its tones.
 
         The frame of the first character once three are read.
         """
-        tail, self._tail = self._tail, block.samples[-len(self._tail) :]
+        before, self._before = self._before, block.samples
         in_band = frames >= _BAND_FRAMES
         if not in_band and not self._steps:
             return None
         if not self._steps:
             self._first_step = block.first_frame * 4 - 1
+        tail = before[STEP_SAMPLES - _WINDOW_SAMPLES :]
         self._steps += bits(np.concatenate((tail, block.samples)))
         self._read()
         if not in_band:

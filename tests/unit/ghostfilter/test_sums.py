@@ -39,6 +39,14 @@ def test_every_band_is_the_sum_of_its_bins(power: Floats) -> None:
         assert made[:, column] == pytest.approx(power[:, inside].sum(1), rel=1e-5)
 
 
+def test_what_is_over_its_least_share_is_above_zero(power: Floats) -> None:
+    made = power @ sums.WEIGHTS
+    for column, (band, share) in enumerate(sums.LEAST_SHARES.items(), sums.OVER.start):
+        over = made[:, band] - share * made[:, sums.WHOLE]
+        assert made[:, column] == pytest.approx(over, rel=1e-4)
+    assert sums.OVER.stop - sums.OVER.start == len(sums.LEAST_SHARES)
+
+
 def test_a_frame_repeats_itself_after_its_period(power: Floats) -> None:
     samples = np.zeros(256)
     samples[::40] = 1.0
