@@ -56,7 +56,8 @@ def register(group: typer.Typer) -> None:
         [bold]gerbang ghostfilter review CALL[/bold]           one call, and its file
         [bold]gerbang ghostfilter review CALL --mark nobody --by Sari[/bold]
 
-        Exit status 0: done. 1: no such call or no store, and why. 2: mistyped.
+        Exit status 0: done. 1: no such call, no store, nothing to acknowledge, and
+        why. 2: mistyped.
         """
         from pbx.settings import Settings
 
@@ -80,6 +81,11 @@ def register(group: typer.Typer) -> None:
         _tell([row], settings, as_json)
         if not as_json:
             _tell_whole(settings, row, marks)
+        if acknowledge and row.acknowledged_at is None:
+            typer.echo(
+                "nothing to acknowledge: it is not marked was-a-person", err=True
+            )
+            raise typer.Exit(1)
 
 
 def _list(

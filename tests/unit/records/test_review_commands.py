@@ -106,6 +106,8 @@ def test_a_mark_with_a_name_and_its_end(full: Path) -> None:
     assert "no mark" in say(
         "review", ID, "--mark", "unreviewed", "--by", "Sari", status=2
     )
+    early = say("review", ID, "--acknowledge", "--by", "Budi", status=1)
+    assert "nothing to acknowledge" in early
     told = say(*word, "--by", "Sari", "--note", "a child")
     assert "was-a-person (Sari): a child" in told
     assert "the alarm person-released stands" in told
