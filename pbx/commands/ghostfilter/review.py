@@ -156,6 +156,10 @@ def _export(settings: Settings, row: ReviewRow, to: Path, by: str, why: str) -> 
     if row.audio is None:
         typer.echo(f"{row.call_id} has no audio: none kept, or its days are over")
         raise typer.Exit(1)
+    kept = settings.kept / row.audio
+    if not kept.is_file():
+        typer.echo(f"{kept} is gone from the disk; nothing was copied", err=True)
+        raise typer.Exit(1)
     must_take_a_file(to)  # before the audit says that there is a copy
 
     async def tell(engine: AsyncEngine) -> None:
@@ -172,7 +176,7 @@ def _export(settings: Settings, row: ReviewRow, to: Path, by: str, why: str) -> 
 
     with_audit(settings, tell, writes=True)
     with writing(to):
-        shutil.copyfile(settings.kept / row.audio, to)
+        shutil.copyfile(kept, to)
     typer.echo(f"copied to {to}; delete it when you are done", err=True)
 
 

@@ -141,6 +141,10 @@ def test_the_audio_can_be_taken_along(full: Path, tmp_path: Path) -> None:
     assert "not written" in say(
         "review", ID, "--export", str(tmp_path / "no" / "x"), status=1
     )
+    kept = full / "kept" / "2026-11-21" / f"{ID}.wav"
+    kept.unlink()
+    gone = say("review", ID, "--export", str(tmp_path / "again.wav"), status=1)
+    assert f"{kept} is gone from the disk" in gone
     url = f"sqlite+aiosqlite:///{full / 'records.sqlite3'}"
 
     async def forget() -> None:
