@@ -15,6 +15,7 @@ together. Once it is known, only its neighbours and a tail behind it are believe
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -85,6 +86,9 @@ QUIET = np.float32(-2.5)
 SLOW, QUICK = 0, 1
 ALIKE, ENERGY = 0, 1
 FORGETS = np.array([FORGET, FORGET_FAST], np.float32)[:, None, None]
+# As large as the bounds they change: a lone number costs 0.4 µs more each time.
+_DRIFTS, _FADES = (np.full((PLACES - 1, BANDS), lost) for lost in (DRIFT, FADE))
+_RISES, _MOSTS = (np.full((PLACES, BANDS), gain) for gain in (RISE, MOST))
 _PAD = PLACES + BLOCK_FRAMES
 _SPAN = PLACES + BLOCK_FRAMES - 1
 
@@ -136,6 +140,12 @@ def _in_eight(rows: Floats) -> Floats:
 
 
 _NOTHING = sent(b"")
+_NONE = np.zeros(BLOCK_FRAMES, np.float32)
+_NONE.setflags(write=False)
+# Sums and means as products with these: a quarter of what numpy's own take.
+_BANDS_ONCE = np.ones(BANDS, np.float32)
+_FRAMES_ONCE = np.ones(BLOCK_FRAMES, np.float32)
+_MEAN = _FRAMES_ONCE / np.float32(BLOCK_FRAMES)
 
 
 class Echo:
@@ -148,9 +158,11 @@ class Echo:
         "_line_energy",
         "_line_mean",
         "_lowest",
+        "_most",
         "_place",
         "_sent",
         "_sums",
+        "_unread",
         "_unsure",
         "_until",
         "correlation",
@@ -164,6 +176,9 @@ class Echo:
         self._until = -LATEST
         self._lowest = np.full((FLOOR_BLOCKS, BANDS), np.inf, np.float32)
         self._blocks = 0
+        self._unread: deque[Floats] = deque(maxlen=FLOOR_BLOCKS)
+        """Blocks that `_lowest` does not know: nobody asks while no prompt is due."""
+        self._most = np.empty((PLACES, BLOCK_FRAMES, BANDS), np.float32)
         self._sums = np.zeros((2, 2, PLACES), np.float32)
         """(SLOW or QUICK, ALIKE or ENERGY, places)"""
         self._sums[:, ENERGY] = 1e-3
@@ -175,7 +190,7 @@ class Echo:
         """Log of the echo's highest possible gain, in each band and at each place."""
         self.correlation = 0.0
         """How well the prompt explains the line at the best delay, 0…1."""
-        self.explained = np.zeros(BLOCK_FRAMES, np.float32)
+        self.explained = _NONE
         """(8,) the share of each frame's power in the last block that was taken out."""
         self.is_due = False
         """Whether our prompt may have been in the last block at all."""
@@ -207,23 +222,38 @@ class Echo:
 
     def without(self, bands: Floats, first_frame: int) -> Floats:
         """(8, 24) mel power of a block → the same without what our prompt explains."""
-        self._lowest[self._blocks % FLOOR_BLOCKS] = np.minimum.reduce(bands)
-        self._blocks += 1
+        # A copy is read faster than columns among others (0.5…1 µs), and keeps only them.
+        bands = bands.copy()
+        self._unread.append(bands)
         self.is_due = first_frame - LATEST < self._until
         if not self.is_due:
-            self.explained = np.zeros(BLOCK_FRAMES, np.float32)
+            self.explained = _NONE
             return bands
         start = max(0, first_frame - self._from - LATEST + 1 + _PAD)
-        lowest = np.minimum.reduce(self._lowest)
+        lowest = self._floor()
+        frames = np.dot(bands, _BANDS_ONCE)
         self._correlate(np.log(bands + EPSILON), start)
-        self._bound(bands, lowest, start)
+        self._bound(bands, frames, lowest, start)
         expected = self._expected(start)
         expected *= OVER
         # Not below the line's own noise: a hole in it would sound like a voice.
-        least = np.maximum(KEPT * bands, OVER_LOWEST * lowest)
-        left: Floats = np.maximum(bands - expected, np.minimum(least, bands))
-        self.explained = 1.0 - left.sum(axis=1) / (bands.sum(axis=1) + EPSILON)
+        least = bands * KEPT
+        np.maximum(least, OVER_LOWEST * lowest, out=least)
+        np.minimum(least, bands, out=least)
+        left: Floats = np.subtract(bands, expected, out=expected)
+        np.maximum(left, least, out=left)
+        frames += EPSILON
+        self.explained = 1.0 - np.dot(left, _BANDS_ONCE) / frames
         return left
+
+    def _floor(self) -> Floats:
+        """(24,) the lowest frame of the last 2 s in each band."""
+        while self._unread:
+            place = self._blocks % FLOOR_BLOCKS
+            self._lowest[place] = np.minimum.reduce(self._unread.popleft())
+            self._blocks += 1
+        lowest: Floats = np.minimum.reduce(self._lowest)
+        return lowest
 
     def _expected(self, start: int) -> Floats:
         """(8, 24) the most power of our prompt that may be in the block."""
@@ -232,42 +262,44 @@ class Echo:
             first = max(0, self._place - TAIL)
             end = min(self._place + EARLIER + 1, PLACES)
         windows = self._sent.windows[start + first : start + end]
-        most = np.maximum.reduce(windows + self._bounds[first:end, None])
+        sums = self._most[first:end]
+        np.add(windows, self._bounds[first:end, None], out=sums)
+        most = np.maximum.reduce(sums)
         if self._place is None:
             most -= self._unsure
             self._unsure = min(self._unsure + FADES, LEAST)
         return np.asarray(np.exp(most, out=most))
 
-    def _bound(self, bands: Floats, lowest: Floats, start: int) -> None:
+    def _bound(self, bands: Floats, frames: Floats, lowest: Floats, start: int) -> None:
         """Lower the bounds to what the block has over its noise."""
-        total = bands.sum(axis=0)
+        total = np.dot(_FRAMES_ONCE, bands)
         noise = (NOISE * BLOCK_FRAMES) * lowest
         line = np.log(np.maximum(total - noise, LEFT * total) + EPSILON)
         line += MARGIN
         bounds = self._bounds
-        np.maximum(bounds[1:], bounds[:-1] - DRIFT, out=bounds[1:])
-        np.maximum(bounds[:-1], bounds[1:] - FADE, out=bounds[:-1])
-        bounds += RISE
+        np.maximum(bounds[1:], bounds[:-1] - _DRIFTS, out=bounds[1:])
+        np.maximum(bounds[:-1], bounds[1:] - _FADES, out=bounds[:-1])
+        bounds += _RISES
         highest = line - self._sent.sums[start : start + PLACES]
-        if self._place is not None and self._has_dropped(bands, start, self._place):
+        if self._place is not None and self._has_dropped(frames, start, self._place):
             np.maximum(highest, bounds - FALL, out=highest)
         np.minimum(bounds, highest, out=bounds)
-        np.minimum(bounds, MOST, out=bounds)
+        np.minimum(bounds, _MOSTS, out=bounds)
 
-    def _has_dropped(self, bands: Floats, start: int, place: int) -> bool:
+    def _has_dropped(self, frames: Floats, start: int, place: int) -> bool:
         """Whether a frame lacks the echo that was due."""
         due = np.exp(self._sent.windows[start + place] + self._bounds[place])
-        return bool((bands.sum(axis=1) < DROPPED * due.sum(axis=1)).any())
+        return bool((frames < DROPPED * np.dot(due, _BANDS_ONCE)).any())
 
     def _correlate(self, log: Floats, start: int) -> None:
         """Find the place at which line and prompt are most alike."""
-        mean = log.sum(axis=0) * np.float32(1.0 / BLOCK_FRAMES)
+        mean = np.dot(_MEAN, log)
         if self._line_mean is None:
             self._line_mean = mean
         else:
             self._line_mean += np.float32(0.12) * (mean - self._line_mean)
         line = log - self._line_mean
-        products = self._sent.shape[start : start + _SPAN] @ line.T
+        products = np.dot(self._sent.shape[start : start + _SPAN], line.T)
         sums = self._sums
         sums *= FORGETS
         sums[:, ALIKE] += _diagonals(products)
