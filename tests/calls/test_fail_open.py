@@ -290,7 +290,7 @@ async def test_attacked(
         assert pressed.whole["verdict"]["reason"] == "key"
         if attack is faults.slow_loris:
             quiet = await running.city.place_call(silent())
-            await quiet.finished(deadline_seconds=40)
+            await quiet.finished(deadline_seconds=60)
             [released] = await one_record_each(running.city, [quiet])
             assert released.disposition == "released", "the filter was lost"
 

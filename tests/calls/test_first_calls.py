@@ -86,7 +86,7 @@ async def test_silence_takes_the_citys_policy_and_the_next_call_goes_through(
     flow = town.city.city.flows["filter0"]
     assert flow.filter.silent == "release", "the reference city releases proven silence"
     first = await town.place(Script())
-    result = await first.finished(deadline_seconds=40)
+    result = await first.finished(deadline_seconds=60)
     record = await town.only_record(first)
     assert result.hung_up_by is Side.CITY
     assert record.disposition == "released"

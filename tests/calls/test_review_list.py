@@ -38,7 +38,7 @@ async def test_a_release_can_be_heard_marked_and_answered_for(
     hiss = tmp_path / "hiss.wav"
     write_voice(hiss, soft_noise(40.0, level_dbfs=-60.0))
     call = await town.place(Script(afterwards=Say(hiss)))
-    await call.finished(deadline_seconds=40)
+    await call.finished(deadline_seconds=60)
     record = await town.only_record(call)
     assert record.disposition == "released", record.whole["verdict"]
     row = await until(lambda: listed(town, record.call_id), lambda r: bool(r.audio))
