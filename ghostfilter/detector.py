@@ -140,7 +140,9 @@ class Detector:
 
     def _listen(self, block: Block, machine: NDArray[np.bool_]) -> Heard | None:
         """What the net thinks of the block, our own prompt and machines left out."""
-        bands = self._echo.without(block.sums[:, MEL], block.first_frame)
+        # A copy is read faster than columns among others: 0.3…1 µs.
+        bands = block.sums[:, MEL].copy()
+        bands = self._echo.without(bands, block.first_frame)
         explained = self._echo.explained
         self._hear_echo(block)
         floor = self._levels.floor_dbfs
