@@ -77,6 +77,10 @@ def register(group: typer.Typer) -> None:
         3: some clips could not be read; they are named. 4: --dialogue lost somebody.
         130: interrupted.
         """
+        if page is not None and dialogue:
+            raise typer.BadParameter("not with --dialogue", param_hint="--page")
+        if not dialogue and (only is not None or write is not None):
+            raise typer.BadParameter("needs --dialogue", param_hint="--only, --write")
         if dialogue:
             run_dialogue(
                 Wanted(folder, calls, seed, jobs, as_json, write, only, shipped)

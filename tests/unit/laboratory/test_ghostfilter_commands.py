@@ -120,6 +120,22 @@ def test_where_nothing_could_be_judged_nothing_is_claimed(folder: Path) -> None:
     assert not page.exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (["--dialogue", "--page", "page.html"], "not with --dialogue"),
+        (["--only", "2"], "needs --dialogue"),
+        (["--write", "lost"], "needs --dialogue"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    folder: Path, line: list[str], told: str
+) -> None:
+    result = run("evaluate", folder, *line)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
 def test_a_broken_manifest_ends_with_file_line_and_cure(folder: Path) -> None:
     made.write_manifest(folder, [("a/voice.wav", "human", "x", "", "", "", "", "")])
     result = run("evaluate", folder)
