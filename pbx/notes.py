@@ -65,6 +65,13 @@ class Notes:
                 os.ftruncate(file, size)
                 raise
 
+    def rotate_if_due(self) -> None:
+        """Rename what an earlier day left, though nobody tells anything today. Raises
+        OSError."""
+        if self._path.exists():
+            with self._locked():
+                return
+
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """The live file, ours alone: nobody writes to it or renames it meanwhile."""

@@ -1,4 +1,5 @@
-"""Retention, carried out each night: records, raw lines, conversations, journal files.
+"""Retention, carried out each night: records, raw lines, conversations, journal files;
+before it the journal and Asterisk's logs are rotated, so that whole files can go.
 
 The audio the filter heard is the archive's (`pbx.control.archive`), which deletes it
 also while the store is away; its certificates are written here, as soon as they can be.
@@ -10,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import NoReturn
 from zoneinfo import ZoneInfo
@@ -20,14 +21,18 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from pbx.control.read_files import why_unread, why_unswept
 from pbx.control.retention import Tidied, tidy_files
+from pbx.control.rotation import LOGS, QUEUE_LOG, Rotation
 from pbx.model.city import City
 from pbx.records.audit import AuditKeyError
 from pbx.records.base import Store
 from pbx.records.certificates import Certificate, certificate, certify
 from pbx.records.database import explain, patient_engine
+from pbx.records.journal import NOTES
 from pbx.records.keeping import ACTOR, carry_out, cutoff
-from pbx.records.tables import journal_offsets
+from pbx.records.ledger_tables import sweeps
+from pbx.records.store import RecordStore
 from pbx.settings import Settings
 from pbx.status import Status
 
@@ -47,7 +52,12 @@ class Keeper:
     status: Status
     uncertified: list[Certificate] = field(default_factory=list)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    rotation: Rotation = field(init=False)
     _done: date | None = None
+
+    def __post_init__(self) -> None:
+        """What rotates is the settings' files."""
+        self.rotation = Rotation(self.settings)
 
     async def run(self) -> NoReturn:
         """Look each minute whether it is time, until cancelled."""
@@ -57,6 +67,7 @@ class Keeper:
 
     async def look(self) -> None:
         """Do what is due; what cannot be done is an alarm, and tried again."""
+        await self._rotate()
         today = self._due()
         if today is None and not self.uncertified:
             return
@@ -78,6 +89,27 @@ class Keeper:
         else:
             self._done = today or self._done
             self.status.clear_alarm("retention-not-done")
+
+    async def _rotate(self) -> None:
+        """Whatever the store does: the disk must not fill."""
+        now = self.now()
+        await asyncio.to_thread(self.rotation.rotate, now, self._last_night(now))
+        await self.rotation.reopen()
+        if self.rotation.problems:
+            self.status.raise_alarm(
+                "files-not-rotated",
+                "the journal, or a log of Asterisk, cannot be renamed or let go of: "
+                f"{self.rotation.problems[0]}. It grows, and what is in it cannot go "
+                "when its days are over. Give it to the user who runs us",
+            )
+        else:
+            self.status.clear_alarm("files-not-rotated")
+
+    def _last_night(self, now: datetime) -> datetime:
+        """The last time the clock showed `AT` in the city."""
+        local = now.astimezone(ZoneInfo(self.city().city.timezone))
+        night = local.replace(hour=AT.hour, minute=AT.minute, second=0, microsecond=0)
+        return night if night <= local else night - timedelta(days=1)
 
     def _due(self) -> date | None:
         """The day whose run is due; None: it is done, or not yet time."""
@@ -107,17 +139,14 @@ class Keeper:
 
     async def _carry_out(self, engine: AsyncEngine) -> None:
         retention, at = self.city().retention, self.now()
-        read_at = await _read_at(engine)
         problems: list[str] = []
-        for what, setting, folders in (
-            ("conversations", "conversation_days", [(self.settings.recordings, "*")]),
-            ("journal files", "raw_line_days", self._journals()),
-        ):
-            until = cutoff(at, getattr(retention, setting))
-            if what == "journal files":
-                until = min(until, read_at)
-            done = await asyncio.to_thread(tidy_files, folders, until)
-            self._note(what, f"{setting} = {getattr(retention, setting)}", until, done)
+        for files in await self._files(engine):
+            days = getattr(retention, files.setting)
+            until = cutoff(at, days)
+            done = await asyncio.to_thread(
+                tidy_files, files.folders, until, files.why_not
+            )
+            self._note(files.what, f"{files.setting} = {days}", until, done)
             problems += done.problems
         self._tell(problems)
         await self._certify(engine)
@@ -125,11 +154,39 @@ class Keeper:
         for one in made:
             _log.info("taken out: %s of %d calls (%s)", one.what, one.count, one.rule)
 
-    def _journals(self) -> list[tuple[Path, str]]:
-        """Rotated ones; what Asterisk and we write to now has no more in its name."""
+    async def _files(self, engine: AsyncEngine) -> list[_Files]:
+        """What lies in files, and what must have read it before it goes; never what is
+        written to now, which has no more in its name."""
+        positions = await RecordStore(engine).positions()
+        async with engine.connect() as connection:
+            swept = frozenset(await connection.scalars(sa.select(sweeps.c.day)))
+        zone = ZoneInfo(self.city().city.timezone)
+        log = self.settings.asterisk_home / "log"
+        journal, notes = self.settings.journal, self.settings.notes
+        days = "raw_line_days"
         return [
-            (path.parent, f"{path.name}[.-]*")
-            for path in (self.settings.journal, self.settings.notes)
+            _Files(
+                "conversations", "conversation_days", ((self.settings.recordings, "*"),)
+            ),
+            _Files(
+                "journal files",
+                days,
+                (_siblings(journal),),
+                lambda path: why_unread(path, positions),
+            ),
+            _Files(
+                "journal files of notes",
+                days,
+                (_siblings(notes),),
+                lambda path: why_unread(path, positions, NOTES),
+            ),
+            _Files(
+                "queue logs",
+                days,
+                (_siblings(log / QUEUE_LOG),),
+                lambda path: why_unswept(path, swept, zone),
+            ),
+            _Files("logs of Asterisk", days, tuple(_siblings(log / n) for n in LOGS)),
         ]
 
     def _note(self, what: str, rule: str, until: datetime, done: Tidied) -> None:
@@ -141,15 +198,23 @@ class Keeper:
         if problems:
             self.status.raise_alarm(
                 "files-not-deleted",
-                "recordings or journal files cannot be deleted although their days "
-                f"are over: {problems[0]}. Give them to the user who runs us",
+                "recordings, journal files or logs are not deleted although their days "
+                f"are over: {problems[0]}",
             )
         else:
             self.status.clear_alarm("files-not-deleted")
 
 
-async def _read_at(engine: AsyncEngine) -> datetime:
-    """When the recorder last read: what was rotated before, it has read."""
-    async with engine.connect() as connection:
-        at = await connection.scalar(sa.select(sa.func.max(journal_offsets.c.read_at)))
-    return at if at is not None else datetime.fromtimestamp(0, UTC)
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """One class of data that lies in files."""
+
+    what: str
+    setting: str
+    folders: tuple[tuple[Path, str], ...]
+    """Each with the names that fit."""
+    why_not: Callable[[Path], str | None] = lambda _: None
+
+
+def _siblings(path: Path) -> tuple[Path, str]:
+    return path.parent, f"{path.name}[.-]*"

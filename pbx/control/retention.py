@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -49,8 +49,13 @@ def tidy(kept: Path, retention: Retention, now: datetime) -> Tidied:
     return Tidied(len(names), tuple(problems), tuple(names))
 
 
-def tidy_files(folders: Iterable[tuple[Path, str]], until: datetime) -> Tidied:
-    """Delete files last written before `until`: in each folder those whose name fits.
+def tidy_files(
+    folders: Iterable[tuple[Path, str]],
+    until: datetime,
+    why_not: Callable[[Path], str | None] = lambda _: None,
+) -> Tidied:
+    """Delete files last written before `until`: in each folder those whose name fits,
+    but for those of which `why_not` says why they must stay.
 
     Raises nothing.
     """
@@ -58,7 +63,11 @@ def tidy_files(folders: Iterable[tuple[Path, str]], until: datetime) -> Tidied:
     for folder, fits in folders:
         for path in sorted(folder.glob(fits)):
             try:
-                if path.is_file() and path.stat().st_mtime < until.timestamp():
+                if not path.is_file() or path.stat().st_mtime >= until.timestamp():
+                    continue
+                if why := why_not(path):
+                    problems.append(why)
+                else:
                     path.unlink()
                     names.append(path.name)
             except FileNotFoundError:

@@ -173,6 +173,16 @@ class JournalFile:
         position = positions.get(journal)
         return os.fstat(self._descriptor).st_size > (position.offset if position else 0)
 
+    def is_read(self, positions: dict[str, Position]) -> bool:
+        """Whether the store has all of it: the position it knows is the file's very
+        end, and what it read just before stands there."""
+        size = os.fstat(self._descriptor).st_size
+        journal = self._identify(positions)
+        position = None if journal is None else positions.get(journal)
+        if position is None or not position.tail:
+            return size == 0
+        return position.offset == size
+
     def read(
         self, positions: dict[str, Position], most_lines: int, *, is_last_word: bool
     ) -> Batch | None:

@@ -72,7 +72,7 @@ class JournalFiles:
     def _stream(self, paths: list[Path], mark: str) -> Iterator[tuple[bytes, Placed]]:
         at = b""
         for path in paths:
-            with _unpacked(path) as plain:
+            with unpacked(path) as plain:
                 for line in self._lines(plain, mark, is_live=_is_live(path)):
                     at = _time(line.raw) or at
                     if plain is path:
@@ -126,7 +126,9 @@ def open_plain(path: Path) -> IO[bytes]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[Path]:
+def unpacked(path: Path) -> Iterator[Path]:
+    """The file as it was before it was packed, for a while; one that is not packed is
+    itself. Raises OSError, EOFError, zlib.error, lzma.LZMAError."""
     opener = _OPEN.get(path.suffix)
     if opener is None:
         yield path

@@ -45,6 +45,12 @@ def read_queue_log(
     return found
 
 
+def first_time(path: Path) -> datetime | None:
+    """When the first line of a queue log was written; None: there is none. Raises
+    OSError."""
+    return next((at for at, _, _ in _lines(path)), None)
+
+
 def _lines(path: Path) -> Iterator[tuple[datetime, str, str]]:
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         lines: Iterable[bytes] = file

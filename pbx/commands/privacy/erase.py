@@ -24,7 +24,7 @@ NOT_REACHED = """Not reached by this command, and what becomes of it:
 - files exported (CSV, Parquet, audio) and backups: yours to delete
 - journal files on the disk: gone after raw_line_days; nothing of these calls is
   ever read in again from them
-- Asterisk's own logs (queue_log, messages): as your log rotation says
+- Asterisk's own logs (queue_log, messages): until raw_line_days are over
 - the database's own disk: SQLite writes over what goes and empties its -wal file (a
   reader may hold it a while); PostgreSQL's dead rows go with VACUUM, its WAL and
   its archive as you keep them
