@@ -20,9 +20,10 @@ from ghostfilter.echo import SURE as ECHO_SURE
 from ghostfilter.echo import Echo
 from ghostfilter.evidence import Evidence
 from ghostfilter.features import Features
-from ghostfilter.knocks import Knocks
+from ghostfilter.knocking import is_answer
+from ghostfilter.knocks import Knock, Knocks
 from ghostfilter.levels import Levels
-from ghostfilter.loud import Loud
+from ghostfilter.loud import DOUBTED, Loud
 from ghostfilter.net import Net, Weights, shipped_weights
 from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import BLOCK_FRAMES, Block, Blocks, Floats
@@ -64,6 +65,7 @@ class Detector:
         "_features",
         "_knocks",
         "_knocks_told",
+        "_knocks_weighed",
         "_levels",
         "_loud",
         "_near",
@@ -89,6 +91,7 @@ class Detector:
         self._asked_at = math.inf
         """The frame at which the prompt began that asks for any sign."""
         self._knocks_told = False
+        self._knocks_weighed = 0
         self._near, self._distant, self._echoed = Stretch(), Stretch(), Stretch()
         self._ours = bytearray()
         """One byte a frame: whether it was our own prompt's echo."""
@@ -136,7 +139,7 @@ class Detector:
         loud = self._loud.push(block, machine)
         voice = self._listen(block, machine)
         self._knocks.push(block)
-        return key or voice or self._answering_knocks() or loud
+        return key or voice or self._answering_knocks() or self._alarm(loud)
 
     def _listen(self, block: Block, machine: NDArray[np.bool_]) -> Heard | None:
         """What the net thinks of the block, our own prompt and machines left out."""
@@ -177,27 +180,33 @@ class Detector:
         far = (belief[:, ANY_VOICE] >= sure[ANY_VOICE]) & ~near
         self._distant.push(block, far, self._features)
 
+    def _alarm(self, loud: Heard | None) -> Heard | None:
+        """LOUD, if no machine explains it."""
+        is_machine = loud and MACHINES & {one.sound for one in self._tones.heard()}
+        return None if is_machine else loud
+
     def _answering_knocks(self) -> Heard | None:
-        """Two knocks since the second prompt asked for them, told once."""
-        if self._knocks_told or self._count_knocks(self._asked_at) < 2:
+        """Knocks since the second prompt asked for them, told once."""
+        if self._knocks_told or self._knocks_weighed == len(self._knocks.knocks):
             return None
-        self._knocks_told = True
-        return next(iter(self._knocked()), None)
+        self._knocks_weighed = len(self._knocks.knocks)
+        self._knocks_told = is_answer(self._callers_knocks(), self._asked_at)
+        return self._knocked()[0] if self._knocks_told else None
 
     def _knocked(self) -> list[Heard]:
         """KNOCKS: sure as an answer, else only a doubt, because pockets bump, too."""
-        if self._count_knocks(0) < 2:
+        knocks = self._callers_knocks()
+        if len(knocks) < 2:
             return []
-        is_answer = self._count_knocks(self._asked_at) >= 2
-        sure = ANSWERED if is_answer else UNASKED
+        sure = ANSWERED if is_answer(knocks, self._asked_at) else UNASKED
         return [replace(one, confidence=sure) for one in self._knocks.heard()]
 
-    def _count_knocks(self, since: float) -> int:
-        """Knocks that are neither our prompt's echo nor a telephone's own beeps."""
+    def _callers_knocks(self) -> list[Knock]:
+        """Those that are neither our prompt's echo nor a telephone's own beeps."""
         knocks = self._knocks.knocks
         if len(knocks) < 2 or self._tones.is_beeping:
-            return 0
-        return sum(k.frame >= since and not self._ours[k.frame] for k in knocks)
+            return []
+        return [knock for knock in knocks if not self._ours[knock.frame]]
 
     def _voice(self) -> Heard | None:
         return self._near.heard(
@@ -212,13 +221,20 @@ class Detector:
         echo = None
         if self._echoed.frames >= ECHO_FRAMES:
             echo = self._echoed.heard(Sound.ECHO, floor, self._echo.correlation)
-        heard = [*tones, *self._loud.heard()]
+        heard = [*tones, *self._alarms(tones)]
         heard += self._knocked()
         heard += self._answers.heard()
         heard += [sound for sound in (voice, echo) if sound is not None]
         if not heard and self._blocks.frames:
             heard.append(self._background())
         return heard
+
+    def _alarms(self, tones: list[Heard]) -> list[Heard]:
+        """LOUD; where a machine was heard as well, it may be what lost packets left."""
+        loud = self._loud.heard()
+        if not MACHINES & {heard.sound for heard in tones}:
+            return loud
+        return [replace(one, confidence=DOUBTED) for one in loud]
 
     def _background(self) -> Heard:
         """The line itself, where nothing else was heard."""

@@ -1,9 +1,10 @@
 """Two or more knocks, taps or coughs: somebody who cannot speak may still do that.
 
-A knock is there within 10 ms and gone within a quarter of a second. A step in a pocket
+A knock is there within 10 ms and gone within a third of a second. A step in a pocket
 takes 40 ms and more to swell, and so does rustling cloth: that is what tells them
-apart. A pocket bumps, too, so knocks are no proof that somebody wants help; they only
-mean that nobody is released, and most of all where they answer a prompt.
+apart. A beep comes as quickly, but it is switched off, and a knock dies away. A pocket
+bumps, too, so knocks are no proof that somebody wants help; they only mean that nobody
+is released, and most of all where they answer a prompt (`knocking.py`).
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ LOWEST_DBFS = -50.0
 """… above this, in 5 ms."""
 ATTACK_STEPS = 2
 """From the rise to 4 dB below the peak: 10 ms. Steps in the corpus take 40…115."""
-DECAY_STEPS = 40
-"""From the peak to 15 dB below it: 200 ms, which covers a box that rings."""
+DECAY_STEPS = 56
+"""From the peak to 15 dB below it: 280 ms, which covers coughs, and boxes that ring."""
 _LOOK_STEPS = 28
 """The peak is looked for this long after the rise (140 ms)."""
 QUIET_STEPS = 20
@@ -50,9 +51,14 @@ _AFTER = _LOOK_STEPS + DECAY_STEPS
 _KEPT = _BEFORE + _AFTER
 _BLOCKS = 2 + _KEPT // _BLOCK_STEPS
 TONE_HERTZ = 190.0
-"""Above this a pure tone that does not die away is a beep."""
+"""Above this a pure tone that is switched off is a beep."""
 TONE_SHARE = 0.8
 FLAT_DB = 5.0
+SWITCHED_STEPS = 2
+"""From 5 to 15 dB below the peak: what is gone within 10 ms was switched off, or cut by
+a lost packet. Of 154 knocks and 126 coughs in whole calls none went in less than 15."""
+LONGEST_STEPS = 48
+"""From rise to end, 240 ms: no knock sounds one note so long; a busy tone does."""
 _TINY = np.float32(2.5e-10)
 _PER_STEP = np.float32(1.0 / STEP_SAMPLES)
 
@@ -68,6 +74,9 @@ class Knock:
     dbfs: float
     """Its loudest 5 ms."""
     over_floor_db: float
+    is_switched: bool = False
+    """One note that did not die away but was switched off: a beep, or what lost packets
+    left of one. That is no answer, but it is doubt."""
 
 
 class Knocks:
@@ -131,11 +140,18 @@ class Knocks:
             and decay < DECAY_STEPS
             and float(line[at - QUIET_STEPS : at - 1].max())
             <= max(floor + _DECAY_DB, peak - _DECAY_DB)
-            and not (_is_flat(ahead) and self._is_tone(step // STEPS_PER_FRAME))
         ):
-            frames = -(-(place + decay) // STEPS_PER_FRAME)
             frame = step // STEPS_PER_FRAME
-            self.knocks.append(Knock(frame, frames, peak, peak - floor))
+            is_tone = self._is_tone(frame)
+            steps = place + decay
+            is_switched = is_tone and (
+                steps > LONGEST_STEPS
+                or _falls_in(after[:decay], peak) <= SWITCHED_STEPS
+            )
+            if is_switched and _is_flat(ahead):
+                return
+            frames = -(-steps // STEPS_PER_FRAME)
+            self.knocks.append(Knock(frame, frames, peak, peak - floor, is_switched))
 
     def _is_tone(self, frame: int) -> bool:
         """Whether one of three frames is a pure tone above what thumps ring at."""
@@ -189,6 +205,12 @@ def _gone_after(steps: list[float], level: float) -> int:
         if max(steps[at : at + 4]) < level:
             return at
     return len(steps)
+
+
+def _falls_in(steps: list[float], peak: float) -> int:
+    """How many steps a sound's end takes, from 5 dB below its peak on."""
+    held = max(at for at, level in enumerate(steps) if level >= peak - FLAT_DB)
+    return len(steps) - held
 
 
 def _is_alike(one: Knock, other: Knock) -> bool:

@@ -2,10 +2,13 @@
 
 Whoever calls like that is never released. Engines, wind and modems hiss or rattle; what
 gives alarm rings: most of its energy lies in few places. Tones of the network, which
-are as loud, are told to this listener and do not count.
+are as loud, are told to this listener and do not count. Nor is it sure before the line
+has once been softer: who screams draws breath, an engine beside the phone does not.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +28,15 @@ RINGING_SHARE = 0.8
 """Of the energy in that band, in its twelve strongest bins of a hundred …"""
 _RINGING_FRAMES = 0.6
 """… in this share of the loud frames. Hiss has 0.5, drills 0.7."""
+LET_UP_DB = 6.0
+"""The line was so much softer before or after. An engine keeps within 5 dB."""
+SURE, DOUBTED = 0.9, 0.6
 
 
 class Loud:
     """Listens to one call, block by block."""
 
-    __slots__ = ("_best", "_energy", "_floor", "_gap", "_ringing", "_run")
+    __slots__ = ("_best", "_energy", "_floor", "_gap", "_ringing", "_run", "_told")
 
     def __init__(self) -> None:
         self._run = 0
@@ -38,18 +44,35 @@ class Loud:
         self._ringing = 0
         self._energy = 0.0
         self._floor = 0.0
+        self._told = False
         self._best: Heard | None = None
 
     def push(self, block: Block, tonal: NDArray[np.bool_]) -> Heard | None:
-        """Hear eight frames; LOUD once, when it has gone on long enough.
+        """Hear eight frames; LOUD once, when it is sure.
 
         `tonal`: which frames are a network's or a modem's (`Tones.machine`).
         """
-        levels = block.levels
-        self._floor = min(self._floor, *levels)
-        if block.loudest < LOUD_DBFS and self._run == 0:
+        # One soft frame alone is a lost packet that somebody filled.
+        self._floor = min(self._floor, sorted(block.levels)[1])
+        if self._run or block.loudest >= LOUD_DBFS:
+            self._follow(block, tonal)
+        if self._told or self._best is None:
             return None
-        before = self._best
+        known = self._known(self._best)
+        self._told = known.confidence >= SURE
+        return known if self._told else None
+
+    def heard(self) -> list[Heard]:
+        """LOUD at its longest, if it was; DOUBTED if the line never let up."""
+        return [self._known(self._best)] if self._best else []
+
+    def _known(self, best: Heard) -> Heard:
+        over = best.dbfs - self._floor
+        sure = SURE if over >= LET_UP_DB else DOUBTED
+        return replace(best, over_floor_db=over, confidence=sure)
+
+    def _follow(self, block: Block, tonal: NDArray[np.bool_]) -> None:
+        levels = block.levels
         rings = _rings(block).tolist()
         skipped = tonal.tolist()
         for number in range(BLOCK_FRAMES):
@@ -64,11 +87,6 @@ class Loud:
                 if self._gap > GAP_FRAMES:
                     self._run = self._gap = self._ringing = 0
                     self._energy = 0.0
-        return self._best if before is None else None
-
-    def heard(self) -> list[Heard]:
-        """LOUD at its longest, if it was."""
-        return [self._best] if self._best else []
 
     def _judge(self, frame: int) -> None:
         if (
@@ -83,7 +101,7 @@ class Loud:
             self._run,
             dbfs,
             dbfs - self._floor,
-            0.9,
+            DOUBTED,
             f"{self._run * FRAME_SECONDS:.1f} s",
         )
 

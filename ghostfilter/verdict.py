@@ -47,7 +47,9 @@ _REASONS = {
     Sound.TTY: Reason.TTY,
     Sound.LOUD: Reason.LOUD,
 }
-_BELIEVED = frozenset({Sound.NEAR_VOICE, Sound.WHISPER, Sound.CRY, Sound.KNOCKS})
+_BELIEVED = frozenset(
+    {Sound.NEAR_VOICE, Sound.WHISPER, Sound.CRY, Sound.KNOCKS, Sound.LOUD}
+)
 """Told by belief: below SURE they are doubt. The other signs are heard or not."""
 _QUIET = frozenset({Sound.SILENCE, Sound.COMFORT_NOISE})
 _MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})

@@ -18,7 +18,7 @@ from tests.unit.ghostfilter.sounds import (
     spoken,
     vowel,
 )
-from tests.unit.ghostfilter.tone_sounds import key, knock
+from tests.unit.ghostfilter.tone_sounds import key, knock, tone
 
 
 def listen(
@@ -145,6 +145,35 @@ def test_a_telephone_s_own_beeps_do_not_knock(monkeypatch: pytest.MonkeyPatch) -
     assert evidence.get(Sound.KNOCKS) is None
 
 
+def test_a_pocket_that_bumps_all_the_time_gives_no_answer_but_doubt() -> None:
+    bumps = b"".join(knocked(1) + noise(1.4, -66, seed=n) for n in range(10))
+    detector = Detector()
+    told = []
+    for number, frame in enumerate(frames(bumps)):
+        if number in (0, 450):
+            detector.prompt_started(bytes(320))
+            detector.prompt_stopped()
+        if (sign := detector.push(frame)) is not None:
+            told.append(sign.sound)
+    heard = detector.evidence().get(Sound.KNOCKS)
+    assert Sound.KNOCKS not in told
+    assert heard is not None
+    assert heard.confidence == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("is_machine", "sure"), [(False, 0.9), (True, 0.6)])
+def test_an_alarm_is_doubted_where_a_machine_was_heard(
+    monkeypatch: pytest.MonkeyPatch, is_machine: bool, sure: float
+) -> None:
+    fax = Heard(Sound.FAX, 0, 50, -20.0, 40.0, 0.98, "V.21")
+    monkeypatch.setattr(Tones, "heard", lambda _: [fax] if is_machine else [])
+    told, evidence = listen(noise(1, -66) + horn(3.5) + noise(0.5, -66))
+    loud = evidence.get(Sound.LOUD)
+    assert loud is not None
+    assert loud.confidence == pytest.approx(sure)
+    assert (Sound.LOUD in {sign.sound for _, sign in told}) is not is_machine
+
+
 def test_a_network_s_tone_is_no_voice_whatever_the_net_thinks() -> None:
     t = np.arange(RATE * 4) / RATE
     tone = (3000 * np.sin(2 * np.pi * 425 * t)).astype("<i2").tobytes()
@@ -199,6 +228,11 @@ def test_a_frame_of_another_length_is_refused() -> None:
 def knocked(times: int, dbfs: float = -20.0) -> bytes:
     still = np.zeros(3200)
     wave = np.concatenate([part for _ in range(times) for part in (knock(dbfs), still)])
+    return (wave * 32768).astype("<i2").tobytes()
+
+
+def horn(seconds: float) -> bytes:
+    wave = tone((405, 505, 810, 1010, 1620), seconds, -12.0)
     return (wave * 32768).astype("<i2").tobytes()
 
 

@@ -74,7 +74,7 @@ def test_two_quick_knocks_count() -> None:
         pytest.param([knock(-10), still(0.5), knock(-30)], id="20 dB apart"),
         pytest.param([step(), still(0.4)] * 5, id="steps"),
         pytest.param([knock(attack=0.08, ring=0.1), still(0.4)] * 5, id="rustle"),
-        pytest.param([knock(ring=0.4), still(0.1)] * 5, id="does not die away"),
+        pytest.param([*[knock(ring=0.4)] * 2, still(0.1)] * 5, id="goes on"),
         pytest.param([tone((1000,), 0.1), still(0.4)] * 4, id="beeps"),
         pytest.param([tone((697, 1209), 0.1), still(0.4)] * 4, id="keys"),
         pytest.param([knock(-55), still(0.4)] * 4, id="too soft"),
@@ -98,3 +98,36 @@ def test_a_thump_that_rings_low_is_a_knock() -> None:
     t = np.arange(RATE // 4) / RATE
     thump = 0.1 * gliding(np.full(t.size, 120.0), 0.0) * np.exp(-t / 0.05)
     assert len(listen(blocks(*repeated(thump)))[0]) == 1
+
+
+def ringing(hertz: float, ring: float) -> Wave:
+    """A thump on something that sounds one note and dies away."""
+    t = np.arange(RATE // 3) / RATE
+    return 0.1 * gliding(np.full(t.size, hertz), 0.0) * np.exp(-t / ring)
+
+
+@pytest.mark.parametrize("hertz", [258.0, 700.0, 1085.0])
+@pytest.mark.parametrize("ring", [0.012, 0.03, 0.05])
+def test_a_note_that_dies_away_is_a_knock(hertz: float, ring: float) -> None:
+    told, knocks = listen(blocks(*repeated(ringing(hertz, ring))))
+    assert len(told) == 1
+    assert not any(knock.is_switched for knock in knocks.knocks)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+@pytest.mark.parametrize("hertz", [425.0, 890.0, 1710.0])
+def test_a_beep_that_fades_in_holes_is_switched_off(frames: int, hertz: float) -> None:
+    """The last frame of a beep again and softer, where packets were lost."""
+    wave = tone((hertz,), 0.02 * (frames + 1))
+    wave[: -RATE // 50] *= np.linspace(0.4, 1.0, wave.size - RATE // 50) ** 2
+    known = listen(blocks(*repeated(wave)))[1].knocks
+    assert all(knock.is_switched for knock in known)
+
+
+def test_a_busy_tone_whose_beginning_wavers_sounds_too_long_for_a_knock() -> None:
+    t = np.arange(round(RATE * 0.26)) / RATE
+    wave = gliding(np.full(t.size, 425.0), -10.0) * (0.3 + 0.7 * np.exp(-t / 0.01))
+    fade = np.minimum((t[-1] - t) / 0.03, 1.0)
+    (first, *_) = listen(blocks(*repeated(wave * fade)))[1].knocks
+    assert first.is_switched
+    assert first.frames >= 12

@@ -76,3 +76,22 @@ def test_the_longest_stretch_is_kept() -> None:
 )
 def test_what_is_no_alarm(wave: Wave) -> None:
     assert listen(blocks(still(0.5), wave, still(0.5))) == ([], [])
+
+
+def test_what_never_lets_up_is_only_doubted() -> None:
+    told, (known,) = listen(blocks(HORN))
+    assert told == []
+    assert known.confidence == pytest.approx(0.6)
+    assert known.over_floor_db < 6
+
+
+def test_it_is_sure_once_it_lets_up() -> None:
+    told, (known,) = listen(blocks(HORN, still(0.5)))
+    assert [heard.confidence for heard in told] == [0.9]
+    assert told[0].frames == known.frames == 200
+
+
+def test_a_single_empty_frame_is_a_lost_packet_and_no_breath() -> None:
+    horn = HORN.copy()
+    horn[RATE : RATE + 160] = 0.0
+    assert listen(blocks(horn))[0] == []
