@@ -119,38 +119,43 @@ class Net:
         steps = (row, channels * column, column)
         self._taken = np.ndarray(shape, np.float32, self._seen, 0, steps)
         self._lines = [Line(layer, channels) for layer in self._weights.layers]
-        wholes = [layer.whole for layer in self._weights.layers]
-        self._turns = [
-            [
-                (line.new[turn], line.seen[turn], whole)
-                for line, whole in zip(self._lines, wholes, strict=True)
-            ]
-            for turn in range(TURNS)
-        ]
-        """Of each turn and layer: where frames go, what it looks at, its weights."""
+        self._turns = [self._at(turn) for turn in range(TURNS)]
         self._turn = 0
 
     def push(self, features: Floats) -> Floats:
         """(8, features) → (8, 2) logits: near person, any voice."""
         weights, turn, none = self._weights, self._turn, self._none
         step, taken, seen = self._step, self._taken, self._seen
-        hidden = np.dot(features, weights.into, out=self._hidden)
+        layers = self._turns[turn]
+        hidden = np.dot(features, weights.into, out=layers[0][0])
         hidden += self._into_bias
         np.maximum(hidden, none, out=hidden)
-        for new, looked_at, whole in self._turns[turn]:
-            new[...] = hidden
+        for new, looked_at, whole, following in layers:
             taken[...] = looked_at
             np.dot(seen, whole, out=step)
             np.maximum(step, none, out=step)
-            hidden += step
+            np.add(new, step, out=following)
         self._turn += 1
         if self._turn == TURNS:
             self._turn = 0
             for line in self._lines:
                 line.rewind()
-        logits: Floats = np.dot(hidden, weights.out)
+        logits: Floats = np.dot(self._hidden, weights.out)
         logits += self._out_bias
         return logits
+
+    def _at(self, turn: int) -> list[tuple[Floats, Floats, Floats, Floats]]:
+        """Of each layer: its new frames, all it looks at, its weights, what follows.
+
+        What follows are the next layer's new frames, so nothing is copied there.
+        """
+        news = [*(line.new[turn] for line in self._lines), self._hidden]
+        return [
+            (new, line.seen[turn], layer.whole, following)
+            for new, line, layer, following in zip(
+                news, self._lines, self._weights.layers, news[1:], strict=False
+            )
+        ]
 
 
 def _for_eight(row: Floats) -> Floats:
