@@ -39,6 +39,7 @@ campaign: ready  ## the long trials; their last reports are kept in docs/
 	@$(GERBANG) install --dev
 	@$(PYTEST) -s -m campaign --timeout 0 --campaign-report docs/campaign.md \
 		--live-report docs/ghostfilter-live.md \
+		--storm-report docs/records-storm.md \
 		--dialogue-report docs/ghostfilter-dialogue.md
 	@$(PYTEST) tests/calls/test_fail_open.py --fail-open-report docs/fail-open.md
 

@@ -82,6 +82,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "FILE, below its line `<!-- report -->`",
     )
     parser.addoption(
+        "--storm-report",
+        metavar="FILE",
+        help="write what records came to while all broke into FILE, below its line "
+        "`<!-- report -->`",
+    )
+    parser.addoption(
         "--dialogue-report",
         metavar="FILE",
         help="write what the ghost filter made of thousands of whole calls into FILE, "

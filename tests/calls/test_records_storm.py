@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ from tests.calls.storm_readers import (
     has_all,
     stopwatch,
     token,
+)
+from tests.calls.storm_report import (
+    Calm,
+    Run,
+    Storm,
+    as_markdown,
+    this_machine,
+    write,
 )
 from tests.postgres import Postgres
 
@@ -97,6 +106,51 @@ async def weather(
     return Weathered(callers, seen, done, found, copied)
 
 
+class Page:
+    """The report so far, on the page that `--storm-report` names."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._storms: list[Storm] = []
+        self._calms: list[Calm] = []
+        cores, load = this_machine()
+        at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        self._run = Run(SECONDS, PER_SECOND, SEED, at, cores, load)
+
+    def add(self, one: Storm | Calm) -> None:
+        if isinstance(one, Storm):
+            self._storms.append(one)
+        else:
+            self._calms.append(one)
+        if self._path is not None:
+            write(self._path, as_markdown(self._run, self._storms, self._calms))
+
+
+@pytest.fixture(scope="module")
+def page(pytestconfig: pytest.Config) -> Page:
+    name = pytestconfig.getoption("--storm-report")
+    return Page(Path(name) if name else None)
+
+
+def told(name: str, storm: Weathered) -> Storm:
+    found = storm.found
+    return Storm(
+        name,
+        callers=len(storm.callers),
+        missing=len(found.missing),
+        twice=len(found.twice),
+        strangers=len(found.strangers),
+        gaps=len(found.gaps),
+        went_back=len(storm.seen.went_back),
+        incomplete=found.incomplete,
+        revisions=found.revisions,
+        has_last_word=storm.copied == found.newest,
+        looks=storm.seen.looks,
+        blind=storm.seen.blind,
+        harm=storm.done,
+    )
+
+
 def check(storm: Weathered) -> None:
     print(
         f"\n{len(storm.callers)} callers: {dict(storm.found.dispositions)}, "
@@ -129,7 +183,7 @@ async def test_a_short_storm_leaves_one_record_each(tmp_path: Path) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(0)
-async def test_sqlite_through_the_storm(tmp_path: Path) -> None:
+async def test_sqlite_through_the_storm(tmp_path: Path, page: Page) -> None:
     with sqlite_on_small_disk(tmp_path / "disk") as (url, file):
         async with small_city(url, tmp_path / "state") as city:
             harms = [
@@ -137,6 +191,7 @@ async def test_sqlite_through_the_storm(tmp_path: Path) -> None:
                 *(file_locked(file), disk_filled(file.parent)),
             ]
             storm = await weather(city, url, harms, SECONDS, tmp_path)
+    page.add(told("SQLite", storm))
     check(storm)
 
 
@@ -144,7 +199,11 @@ async def test_sqlite_through_the_storm(tmp_path: Path) -> None:
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("full", [False, True], ids=["", "journal's disk fills"])
 async def test_postgres_through_the_storm(
-    tmp_path: Path, postgres_server: Postgres, postgres_url: str, full: bool
+    tmp_path: Path,
+    postgres_server: Postgres,
+    postgres_url: str,
+    full: bool,
+    page: Page,
 ) -> None:
     state = tmp_path / "state"
     journals = state / "asterisk" / "log" / "cel-custom"
@@ -154,6 +213,7 @@ async def test_postgres_through_the_storm(
             if full:
                 harms.append(disk_filled(journals))
             storm = await weather(city, postgres_url, harms, SECONDS, tmp_path)
+    page.add(told("PostgreSQL, journal's disk fills" if full else "PostgreSQL", storm))
     check(storm)
     assert full or not storm.found.incomplete, "no line was lost"
 
@@ -162,7 +222,7 @@ async def test_postgres_through_the_storm(
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 async def test_a_record_can_be_read_at_once(
-    tmp_path: Path, store: str, request: pytest.FixtureRequest
+    tmp_path: Path, store: str, request: pytest.FixtureRequest, page: Page
 ) -> None:
     """The same crowd and no fault: by API, 99 of 100 within 2 s of the hang-up."""
     url = f"sqlite+aiosqlite:///{tmp_path}/records.sqlite3"
@@ -182,6 +242,8 @@ async def test_a_record_can_be_read_at_once(
         f"\n{store}: read after {late[0]:.2f} s (median), {late[1]:.2f} s (99th "
         f"percentile), {late[2]:.2f} s (last); {len(watch.late_seconds)} calls"
     )
+    name = {"sqlite": "SQLite", "postgres": "PostgreSQL"}[store]
+    page.add(Calm(name, len(watch.late_seconds), *late))
     assert found.is_sound, found
     assert set(watch.late_seconds) >= set(found.newest)
     assert late[1] <= 2.0
