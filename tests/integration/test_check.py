@@ -190,7 +190,7 @@ def test_the_rendering_for_review_carries_no_password(tmp_path: Path) -> None:
     (tmp_path / "city.toml").write_text(TEXT)
     folder = tmp_path / "rendered"
     folder.mkdir()
-    (folder / "old.conf").write_text("")
+    (folder / "old.conf").write_text("; Rendered by `gerbang render` long ago\n")
     assert gerbang(tmp_path, "render", "--into", str(folder)).returncode == 0
     committed = PROJECT / "asterisk-config" / "rendered"
     assert {p.name: p.read_text() for p in folder.iterdir()} == {
