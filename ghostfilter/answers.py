@@ -17,7 +17,7 @@ AUDIBLE_DBFS = -50.0
 """… and is no softer than this."""
 STILL_FRAMES = 5
 """A line is still that had at most 100 ms of such sounds before …"""
-LOUDER_DB = 12.0
+LOUDER_DB = 6.0
 """… or none that came so near the loudest since."""
 ASKED = 2
 """The prompt that asks anybody for any sound is the second."""

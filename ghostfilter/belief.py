@@ -1,8 +1,8 @@
 """From the net's opinion of each frame to a belief about the call.
 
 A frame proves little; frames that agree with each other do. Somebody is *surely* there
-when the average of 240 ms says so: quick, because he waits. That nobody is there is
-judged by averages of 0.8 s, in which a single bang or squeak is no voice.
+when their sum says so (`ghostfilter.cusum`): quick, because he waits. That nobody is
+there is judged by averages of 0.8 s, in which a single bang or squeak is no voice.
 The highest average of the call counts: more audio can only add a person.
 """
 
@@ -13,10 +13,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostfilter.cusum import Cusum
 from ghostfilter.net import Weights
 from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
-QUICK_FRAMES = 12
 SLOW_FRAMES = 40
 NEAR = 0
 ANY_VOICE = 1
@@ -31,23 +31,43 @@ QUIET_DOUBT = (2.2, 0.8)
 """… so there doubt begins so much higher (near, any voice), in between by degrees."""
 SOFT_DBFS, LOUD_DBFS = -23.0, -15.0
 """All that holds of soft sounds. What is as loud as the second (a scream is, cloth is
-not) is judged as in noise."""
+not) is judged as in noise …"""
+LOUD_DOUBT = (1.0, 0.5)
+"""… and out of a line that is softer, by degrees, doubt begins so much lower …"""
+ALARMING_DBFS = (-20.0, -12.0)
+"""… from the first of these levels to the second …"""
+STILL_DBFS = (-30.0, -42.0)
+"""… and from the first of these floors to the second."""
+ECHO_DOUBT = 1.5
+CLEAR_ECHO_DB, BURIED_ECHO_DB = 10.0, 6.0
+"""Where our own prompt comes back hardly louder than the line's noise, little is left
+of whoever speaks meanwhile: so much lower doubt begins, by degrees, from the first of
+these heights over the floor to the second."""
 FLOOR_BLOCKS, FLOOR_PLACE = 12, 1
 """How quiet it is: the second softest 160 ms of the last 2 s."""
 LOUD_BLOCKS = 5
 """How loud: the loudest frame of the last 0.8 s."""
+DRIFT = (-1.25, 1.0)
+"""Logit of a frame that speaks neither for nor against anybody, in noise …"""
+QUIET_DRIFT = (1.5, 0.0)
+"""… so much more where it is quiet (there cloth sounds like a whisper) …"""
+LOUD_DRIFT = (-1.0, 0.0)
+"""… and less where it is loud."""
+SURE_SLOPE = 0.1
+"""Of sureness: 8 short of the sum that is `sure`, 0.8; at it, 0.9."""
 SLOPE = 0.3
 """Of the slow belief: 7.3 above `doubt` it is 0.9."""
 
-_COLUMNS = 6
-_TONELESS, _QUICK = slice(2, 4), slice(4, 6)
-"""Near and any voice, for the slow belief; both once more without the frames that are
-pure tone; and as the net has them, for the quick one."""
+_COLUMNS = 4
+_TONELESS = slice(2, 4)
+"""Near and any voice, for the slow belief; and both once more without the frames that
+are pure tone."""
 _MIX = np.zeros((2, _COLUMNS), np.float32)
-_MIX[NEAR, [0, 2, 4]] = _MIX[ANY_VOICE, [1, 3, 5]] = 1.0
+_MIX[NEAR, [0, 2]] = _MIX[ANY_VOICE, [1, 3]] = 1.0
 _MIX[ANY_VOICE, [0, 2]] = VOICE_SHARE
 """Makes all of them out of the net's two in one product."""
-_QUIET_DOUBT = 2 * QUIET_DOUBT
+_SHIFTS = list(zip(2 * QUIET_DOUBT, 2 * LOUD_DOUBT, strict=True))
+_DRIFTS = list(zip(DRIFT, QUIET_DRIFT, LOUD_DRIFT, strict=True))
 _KEPT = SLOW_FRAMES - 1
 
 
@@ -59,13 +79,7 @@ def _means(frames: int) -> Floats:
     return (inside / frames).astype(np.float32)
 
 
-_QUICK_FROM = SLOW_FRAMES - QUICK_FRAMES
-_MEANS = np.zeros((2 * BLOCK_FRAMES, SLOW_FRAMES + BLOCK_FRAMES - 1), np.float32)
-_MEANS[:BLOCK_FRAMES] = _means(SLOW_FRAMES)
-_MEANS[BLOCK_FRAMES:, _QUICK_FROM:] = _means(QUICK_FRAMES)
-"""Both in one product …"""
-_BOTH = (2, BLOCK_FRAMES, _COLUMNS)
-"""… slow, then quick."""
+_MEANS = _means(SLOW_FRAMES)
 
 
 class Belief:
@@ -74,37 +88,35 @@ class Belief:
     __slots__ = (
         "_doubt",
         "_line",
-        "_quick",
         "_slow",
-        "_sure",
         "_new",
         "_levels",
         "_peaks",
-        "highest",
+        "echo_doubt",
         "is_machine",
+        "sums",
     )
 
     def __init__(self, weights: Weights) -> None:
         self._line = np.full((_KEPT + BLOCK_FRAMES, _COLUMNS), NOBODY)
-        self._line[:, _QUICK.start + NEAR] *= 1.0 - VOICE_SHARE
-        """Before the call: nobody near once any voice's share is added."""
         self._new = self._line[_KEPT:]
-        self._quick = [-math.inf] * 2
         self._slow = [-math.inf] * 4
-        self._doubt, self._sure = weights.doubt.tolist(), weights.sure.tolist()
-        self.highest = [-math.inf] * 2
-        """The highest averages over 240 ms that end in the last block."""
+        self._doubt = weights.doubt.tolist()
+        self.sums = [Cusum(sum_) for sum_ in weights.sure.tolist()]
+        """Of each kind, NEAR and ANY_VOICE: when is it sure?"""
         self._levels = [0.0] * FLOOR_BLOCKS
         """Mean level of each of the last blocks, dBFS."""
         self._peaks = [0.0] * LOUD_BLOCKS
         """Their loudest frames."""
+        self.echo_doubt = 0.0
+        """How much lower doubt begins because our own prompt is known to come back."""
         self.is_machine = False
         """Whether the call's tones are known to be a machine's: they are no voice."""
 
     def push(
         self, logits: Floats, tonal: NDArray[np.bool_], levels: list[float]
-    ) -> Floats:
-        """(8, 2) logits of a block → (8, 2) their averages over the last 240 ms.
+    ) -> bool:
+        """(8, 2) logits of a block; is any of the `sums` sure in it?
 
         `tonal`: which frames are nothing but tone; `levels`: the frames' levels in
         dBFS. Raises FloatingPointError for what is no number: compared with anything it
@@ -118,17 +130,20 @@ class Belief:
         if np.count_nonzero(tonal):
             self._new[tonal, _TONELESS] = NOBODY
         means = np.dot(_MEANS, line)
-        # Six numbers twice: Python compares them at a third of what numpy takes.
-        slow, quick = np.maximum.reduce(means.reshape(_BOTH), 1).tolist()
-        self.highest = quick[_QUICK]
-        self._quick = list(map(max, self._quick, self.highest))
-        quiet = self._quiet(levels)
+        # Four numbers: Python compares them at a third of what numpy takes.
+        slow = np.maximum.reduce(means).tolist()
+        quiet, loud = self._surroundings(levels)
         self._slow = [
-            max(before, now - quiet * doubt)
-            for before, now, doubt in zip(self._slow, slow, _QUIET_DOUBT, strict=False)
+            max(before, now - quiet * more + loud * less)
+            for before, now, (more, less) in zip(self._slow, slow, _SHIFTS, strict=True)
         ]
-        averages: Floats = means[BLOCK_FRAMES:, _QUICK]
-        return averages
+        near, voice = [
+            one.push(new, drift + quiet * more + loud * less)
+            for one, new, (drift, more, less) in zip(
+                self.sums, logits.T.tolist(), _DRIFTS, strict=True
+            )
+        ]
+        return near or voice
 
     @property
     def person(self) -> float:
@@ -142,20 +157,30 @@ class Belief:
 
     def sureness(self, head: int) -> float:
         """0…1, quickly judged: NEAR or ANY_VOICE; 0.9 at the net's `sure`."""
-        return _logistic(self._quick[head] - self._sure[head] + math.log(9.0))
+        one = self.sums[head]
+        return _logistic(SURE_SLOPE * (one.highest - one.threshold) + math.log(9.0))
 
     def _slowly(self, head: int) -> float:
         slow = self._slow[head + 2 * self.is_machine] - self._doubt[head]
+        if head == NEAR:
+            slow += self.echo_doubt
         return _logistic(SLOPE * slow)
 
-    def _quiet(self, levels: list[float]) -> float:
-        """How quiet line and sound are just now: 0 (a person may be buried) … 1."""
+    def _surroundings(self, levels: list[float]) -> tuple[float, float]:
+        """How quiet line and sound are just now, 0 (a person may be buried) … 1; and
+        how alarming a sound is, 0 … 1 (loud, out of a line that is softer)."""
         self._levels.append(sum(levels) / len(levels))
         self._peaks.append(max(levels))
         del self._levels[0], self._peaks[0]
         floor, peak = sorted(self._levels)[FLOOR_PLACE], max(self._peaks)
         quiet = _share(floor, LOUD_FLOOR_DBFS, QUIET_FLOOR_DBFS)
-        return quiet * _share(peak, LOUD_DBFS, SOFT_DBFS)
+        loud = _share(peak, *ALARMING_DBFS) * _share(floor, *STILL_DBFS)
+        return quiet * _share(peak, LOUD_DBFS, SOFT_DBFS), loud
+
+
+def echo_doubt(over_floor_db: float) -> float:
+    """How much lower doubt begins if our prompt comes back at that height."""
+    return ECHO_DOUBT * _share(over_floor_db, CLEAR_ECHO_DB, BURIED_ECHO_DB)
 
 
 def _share(level: float, none: float, whole: float) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostfilter.answers import ASKED, Answers
-from ghostfilter.belief import ANY_VOICE, NEAR, NOBODY, Belief
+from ghostfilter.belief import ANY_VOICE, NEAR, NOBODY, Belief, echo_doubt
 from ghostfilter.echo import SURE as ECHO_SURE
 from ghostfilter.echo import Echo
 from ghostfilter.evidence import Evidence
@@ -23,10 +23,11 @@ from ghostfilter.features import Features
 from ghostfilter.knocking import is_answer
 from ghostfilter.knocks import Knock, Knocks
 from ghostfilter.levels import Levels
+from ghostfilter.lone import Lone
 from ghostfilter.loud import DOUBTED, Loud
 from ghostfilter.net import Net, Weights, shipped_weights
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.spectra import BLOCK_FRAMES, Block, Blocks, Floats
+from ghostfilter.spectra import BLOCK_FRAMES, Block, Blocks
 from ghostfilter.sums import MEL
 from ghostfilter.tones import Tones
 from ghostfilter.vad import Vad
@@ -67,11 +68,11 @@ class Detector:
         "_knocks_told",
         "_knocks_weighed",
         "_levels",
+        "_lone",
         "_loud",
         "_near",
         "_net",
         "_ours",
-        "_sure",
         "_told",
         "_tones",
     )
@@ -83,10 +84,9 @@ class Detector:
         self._features = Features()
         self._net = Net(weights)
         self._belief = Belief(weights)
-        self._sure: list[float] = weights.sure.tolist()
         self._tones, self._knocks, self._loud = Tones(), Knocks(), Loud()
         self._levels = Levels()
-        self._answers = Answers()
+        self._answers, self._lone = Answers(), Lone()
         self._asked = 0
         self._asked_at = math.inf
         """The frame at which the prompt began that asks for any sign."""
@@ -120,6 +120,8 @@ class Detector:
     def evidence(self) -> Evidence:
         """Everything heard so far."""
         tones = self._tones.heard()
+        if (echo := self._echo_heard()) is not None:
+            self._belief.echo_doubt = echo_doubt(echo.over_floor_db)
         self._belief.is_machine = self._tones.is_beeping or any(
             heard.sound in MACHINES for heard in tones
         )
@@ -134,6 +136,7 @@ class Detector:
 
     def _hear(self, block: Block) -> Heard | None:
         self._levels.push(block.levels)
+        self._lone.push(block.levels)
         key = self._tones.push(block)
         machine = self._tones.machine()
         loud = self._loud.push(block, machine)
@@ -154,8 +157,8 @@ class Detector:
         logits = self._net.push(features)
         if np.count_nonzero(machine):
             logits[machine] = NOBODY
-        belief = self._belief.push(logits, self._tones.explains(), block.levels)
-        self._find_voices(block, belief)
+        if self._belief.push(logits, self._tones.explains(), block.levels):
+            self._find_voices(block)
         if self._told or self._near.first is None:
             return None
         self._told = True
@@ -170,15 +173,13 @@ class Detector:
         self._ours += ours.tobytes()
         self._echoed.push(block, ours & (block.dbfs > ECHO_DBFS), self._features)
 
-    def _find_voices(self, block: Block, belief: Floats) -> None:
+    def _find_voices(self, block: Block) -> None:
         """Add the frames in which somebody surely is near, or far."""
-        highest, sure = self._belief.highest, self._sure
-        if highest[NEAR] < sure[NEAR] and highest[ANY_VOICE] < sure[ANY_VOICE]:
-            return
-        near = belief[:, NEAR] >= sure[NEAR]
-        self._near.push(block, near, self._features)
-        far = (belief[:, ANY_VOICE] >= sure[ANY_VOICE]) & ~near
-        self._distant.push(block, far, self._features)
+        sums = self._belief.sums
+        near = np.array(sums[NEAR].held())
+        self._near.push(block, near, self._features, sums[NEAR].since)
+        far = np.array(sums[ANY_VOICE].held()) & ~near
+        self._distant.push(block, far, self._features, sums[ANY_VOICE].since)
 
     def _alarm(self, loud: Heard | None) -> Heard | None:
         """LOUD, if no machine explains it."""
@@ -218,16 +219,22 @@ class Detector:
         voice = self._voice() or self._distant.heard(
             Sound.DISTANT_VOICE, floor, self._belief.sureness(ANY_VOICE)
         )
-        echo = None
-        if self._echoed.frames >= ECHO_FRAMES:
-            echo = self._echoed.heard(Sound.ECHO, floor, self._echo.correlation)
+        echo = self._echo_heard()
         heard = [*tones, *self._alarms(tones)]
         heard += self._knocked()
         heard += self._answers.heard()
+        heard += self._stands_alone(tones)
         heard += [sound for sound in (voice, echo) if sound is not None]
         if not heard and self._blocks.frames:
             heard.append(self._background())
         return heard
+
+    def _echo_heard(self) -> Heard | None:
+        """ECHO, if enough of our prompt came back."""
+        if self._echoed.frames < ECHO_FRAMES:
+            return None
+        floor = self._levels.floor_dbfs
+        return self._echoed.heard(Sound.ECHO, floor, self._echo.correlation)
 
     def _alarms(self, tones: list[Heard]) -> list[Heard]:
         """LOUD; where a machine was heard as well, it may be what lost packets left."""
@@ -235,6 +242,12 @@ class Detector:
         if not MACHINES & {heard.sound for heard in tones}:
             return loud
         return [replace(one, confidence=DOUBTED) for one in loud]
+
+    def _stands_alone(self, tones: list[Heard]) -> list[Heard]:
+        """LONE, if no machine explains it."""
+        if tones or self._tones.is_beeping:
+            return []
+        return self._lone.heard(self._ours, self._levels.floor_dbfs)
 
     def _background(self) -> Heard:
         """The line itself, where nothing else was heard."""

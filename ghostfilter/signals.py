@@ -10,7 +10,7 @@ FRAME_SECONDS = 0.02
 
 
 class Sound(StrEnum):
-    """Kinds of sound. The first eight speak for a person."""
+    """Kinds of sound. The first nine speak for a person."""
 
     NEAR_VOICE = "near-voice"
     """Speech, a shout, a child: somebody near the phone."""
@@ -27,6 +27,8 @@ class Sound(StrEnum):
     """A loud sound that goes on: an alarm, a horn held down."""
     ANSWER = "answer"
     """Any sound at all, in a line that was still until we asked."""
+    LONE = "lone-sound"
+    """Any sound at all that stands alone in the call."""
     DISTANT_VOICE = "distant-voice"
     """Voices, but nobody near: babble, television, announcements."""
     ECHO = "prompt-echo"
@@ -50,6 +52,7 @@ PERSON = frozenset(
         Sound.TTY,
         Sound.LOUD,
         Sound.ANSWER,
+        Sound.LONE,
     }
 )
 """Sounds for which nobody is ever released."""

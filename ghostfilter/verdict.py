@@ -292,6 +292,7 @@ _NAMES = {
     Sound.TTY: "text telephone",
     Sound.LOUD: "loud sound",
     Sound.ANSWER: "a sound when asked for one",
+    Sound.LONE: "a sound that stands alone",
     Sound.ECHO: "our prompt's echo",
     Sound.FAX: "fax or modem",
     Sound.NETWORK_TONE: "network tone",

@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostfilter.belief import QUICK_FRAMES
 from ghostfilter.features import Features
 from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import Block
@@ -31,14 +30,23 @@ class Stretch:
         self._harmonic = 0.0
         self._high = 0
 
-    def push(self, block: Block, held: NDArray[np.bool_], features: Features) -> None:
-        """Add the frames of a block that are `held` to be of this kind."""
+    def push(
+        self,
+        block: Block,
+        held: NDArray[np.bool_],
+        features: Features,
+        since: int | None = None,
+    ) -> None:
+        """Add the frames of a block that are `held` to be of this kind.
+
+        `since`: the frame from which on that was coming, if it was not known at once.
+        """
         count = int(np.count_nonzero(held))
         if not count:
             return
         if self.first is None:
-            onset = block.first_frame + int(held.argmax()) - QUICK_FRAMES
-            self.first = max(0, onset + 1)
+            first = block.first_frame + int(held.argmax())
+            self.first = first if since is None else min(first, since)
         self.frames += count
         self._energy += float((10.0 ** (block.dbfs[held] / 10.0)).sum())
         self._harmonic += float(features.harmonicity[held].sum())

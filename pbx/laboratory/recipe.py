@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,12 @@ MISSING_SHARE = 0.15
 """Clips that lost packets on the trunk: their frames do not come at all …"""
 MISSING = (0.003, 0.06)
 """… so many of them."""
+AT_ONCE_SHARE = 0.25
+"""Clips without their beginning: many speak before the line was ever still …"""
+SOON_FRAMES = 20
+"""… within so many frames of the first; others' clips lose …"""
+CUT_FRAMES = 60
+"""… at most so many, so that a cut tells nothing."""
 ACTIVE_DB = 32.0
 """A frame is spoken that is no further than this below the loudest …"""
 MASKED_DB = -3.0
@@ -91,6 +98,7 @@ POWER = 0.4
 
 
 NOBODY, SOMEBODY, UNKNOWN = 0, 1, 2
+_Sample = TypeVar("_Sample", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +231,12 @@ def make_clip(
         scene, line = _with_echo(scene, line, rng)
     pcm = send(scene.sound, rng, line=line, noise=noise, prompt=prompt)
     near = _who_is_near(scene, line, noise)
+    begin, end = scene.active
+    if prompt is None:
+        frames = len(near)
+        pcm, near = at_once(pcm, near, rng)
+        cut = frames - len(near)
+        begin, end = max(0, begin - cut), max(1, end - cut)
     if shelf.has_pockets:
         pcm, near = packets_missing(pcm, near, rng)
     return Clip(
@@ -235,11 +249,25 @@ def make_clip(
         ),
         group=scene.pieces[0].entry.group if scene.pieces else "synthetic",
         line=line,
-        active_from=min(scene.active[0], len(near) - 1),
-        active_to=min(scene.active[1], len(near)),
+        active_from=min(begin, len(near) - 1),
+        active_to=min(end, len(near)),
         near=near,
         prompt=prompt,
     )
+
+
+def at_once(
+    pcm: NDArray[_Sample], near: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[_Sample], NDArray[np.uint8]]:
+    """A clip, and who is near in each frame; some without their beginning."""
+    if rng.random() >= AT_ONCE_SHARE:
+        return pcm, near
+    somebody = np.flatnonzero(near == SOMEBODY)
+    if somebody.size:
+        cut = max(0, int(somebody[0]) - int(rng.integers(SOON_FRAMES)))
+    else:
+        cut = int(rng.integers(CUT_FRAMES))
+    return pcm[cut * FRAME :], near[cut:]
 
 
 def packets_missing(

@@ -112,6 +112,13 @@ def speaks_once(play: Play) -> Scene:
     return play.speaks("speaks once", take, play.between(0.2, play.latest(take)))
 
 
+def speaks_at_once(play: Play) -> Scene:
+    """As the line opens, before it was ever still, and only then."""
+    take = play.stock.speakers(play.stock.speech_kinds(), play.dice)
+    at = play.between(0.0, 0.3) - take.late_seconds
+    return play.speaks("speaks at once, as the line opens", take, at)
+
+
 def speaks_again(play: Play) -> Scene:
     """At the greeting, and again when the second prompt asks."""
     take = play.stock.speakers(play.stock.speech_kinds(), play.dice)
@@ -285,6 +292,7 @@ def _bumps(play: Play, count: int, peak_dbfs: float) -> Samples:
 
 BEHAVIOURS: tuple[Callable[[Play], Scene], ...] = (
     speaks_once,
+    speaks_at_once,
     speaks_again,
     answers_second,
     speaks_over,

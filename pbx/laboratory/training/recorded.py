@@ -26,6 +26,7 @@ from pbx.laboratory.recipe import (
     RULES,
     SOMEBODY,
     UNKNOWN,
+    at_once,
     packets_missing,
 )
 from pbx.laboratory.training.examples import (
@@ -140,6 +141,8 @@ def vary(take: Take, rng: np.random.Generator) -> Take:
         sound = np.concatenate([np.zeros(late * FRAME), sound])[: frames * FRAME]
         before = np.full(late, NOBODY, np.uint8)
         near = np.concatenate([before, near])[:frames]
+    elif take.prompt is None:
+        sound, near = at_once(sound, near, rng)
     sound = shape(sound, tilt_db_per_octave=float(rng.normal(0, COLOUR_DB)))
     loudest = 10 * np.log10(np.percentile(frame_power(sound), 95) + 1e-10)
     if rng.random() < NOISY_SHARE:

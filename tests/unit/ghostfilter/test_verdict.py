@@ -67,7 +67,7 @@ def test_a_line_that_drowns_its_caller_is_doubt_unless_a_machine_is_that_loud() 
 
 
 @pytest.mark.parametrize("asked", [1, 2])
-@pytest.mark.parametrize("sound", sorted(PERSON - {Sound.ANSWER}))
+@pytest.mark.parametrize("sound", sorted(PERSON - {Sound.ANSWER, Sound.LONE}))
 def test_every_sound_of_a_person_passes_at_once(sound: Sound, asked: int) -> None:
     context = Context(900, asked=asked)
     verdict = judge(hearing(sound, detail="5"), RELEASE_ALL, context)
@@ -136,8 +136,9 @@ def test_distant_voices_are_told_by_belief_as_well() -> None:
         replace(STREET, person=0.5),
         hearing(Sound.WHISPER, confidence=0.3),
         hearing(Sound.ANSWER, confidence=0.6),
+        hearing(Sound.LONE, confidence=0.6),
     ],
-    ids=["belief", "a whisper, perhaps", "a sound when asked"],
+    ids=["belief", "a whisper, perhaps", "a sound when asked", "a lone sound"],
 )
 def test_doubt_is_never_released(unsure: Evidence) -> None:
     later = judge(unsure, RELEASE_ALL, WHOLE)

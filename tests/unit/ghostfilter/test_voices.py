@@ -49,3 +49,12 @@ def test_the_manner_of_a_voice(
     heard = stretch.heard(manner, -60.0, 0.9)
     assert heard is not None
     assert (heard.frames, round(heard.over_floor_db)) == (8, 30)
+
+
+def test_it_began_when_the_evidence_began(block: Block) -> None:
+    found: Any = SimpleNamespace(harmonicity=np.zeros(8), hertz=np.zeros(8))
+    held = np.arange(8) >= 3
+    for since, first in ((1, 1), (5, 3), (None, 3)):
+        stretch = Stretch()
+        stretch.push(block, held, found, since)
+        assert stretch.first == block.first_frame + first

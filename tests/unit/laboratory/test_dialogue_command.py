@@ -61,10 +61,10 @@ def test_whole_calls_as_json(app: typer.Typer, callers: Path) -> None:
 def test_one_call_alone_is_told_and_written(
     app: typer.Typer, callers: Path, tmp_path: Path
 ) -> None:
-    argv = ["ghostfilter", "evaluate", str(callers), "--dialogue", "--only", "12"]
+    argv = ["ghostfilter", "evaluate", str(callers), "--dialogue", "--only", "13"]
     ended = CliRunner().invoke(app, [*argv, "--write", str(tmp_path)])
     assert ended.exit_code == 0, ended.output
-    assert "call 12 of seed 112: presses a key" in ended.stdout
+    assert "call 13 of seed 112: presses a key" in ended.stdout
     assert "pass at" in ended.stdout
     with wave.open(str(tmp_path / "call-112-12.wav"), "rb") as file:
         assert (file.getnchannels(), file.getframerate()) == (2, 8000)

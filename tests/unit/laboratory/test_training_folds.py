@@ -17,7 +17,15 @@ from pbx.laboratory.corpus import Corpus, Label, Row, read_corpus
 from pbx.laboratory.dialogue.takes import read_stock
 from pbx.laboratory.measure import fresh_detector
 from pbx.laboratory.pockets_made import interrupted
-from pbx.laboratory.recipe import NOBODY, SOMEBODY, UNKNOWN, packets_missing
+from pbx.laboratory.recipe import (
+    CUT_FRAMES,
+    NOBODY,
+    SOMEBODY,
+    SOON_FRAMES,
+    UNKNOWN,
+    at_once,
+    packets_missing,
+)
 from pbx.laboratory.training.recorded import (
     Take,
     recorded_examples,
@@ -119,7 +127,35 @@ def test_a_varied_clip_keeps_its_truth() -> None:
         assert len(varied.pcm) == 160 * len(varied.near)
         loud = (varied.pcm.reshape(-1, 160).astype(float) ** 2).mean(axis=1)
         first = int(np.flatnonzero(varied.near == SOMEBODY)[0])
-        assert loud[first + 1] > 10 * loud[: first - 20].mean()
+        assert loud[first + 1] > 10 * np.median(loud)
+
+
+def test_some_people_speak_at_once() -> None:
+    near = np.full(300, NOBODY, np.uint8)
+    near[100:150] = SOMEBODY
+    pcm = np.repeat(np.arange(300, dtype=np.int16), 160)
+    begins, wholes = [], 0
+    for seed in range(200):
+        heard, told = at_once(pcm, near, np.random.default_rng(seed))
+        assert len(heard) == 160 * len(told)
+        first = int(np.flatnonzero(told == SOMEBODY)[0])
+        assert heard[first * 160] == 100
+        wholes += len(told) == 300
+        if len(told) < 300:
+            begins.append(first)
+    assert 0.65 < wholes / 200 < 0.85
+    assert 0 <= min(begins) < 5 < max(begins) < SOON_FRAMES
+
+
+def test_others_lose_as_much_so_that_a_cut_tells_nothing() -> None:
+    near = np.full(300, NOBODY, np.uint8)
+    pcm = np.repeat(np.arange(300, dtype=np.int16), 160)
+    cuts = {
+        int(at_once(pcm, near, np.random.default_rng(seed))[0][0])
+        for seed in range(200)
+    }
+    assert 0 in cuts
+    assert 10 < max(cuts) < CUT_FRAMES
 
 
 def test_lost_packets_take_their_truth_with_them() -> None:

@@ -1,0 +1,56 @@
+"""Is somebody there by now? E. S. Page's cumulative sum test (Biometrika 41, 1954).
+
+Each frame's logit, less what noise is allowed, is added up; below zero the sum begins
+anew. Clear speech is sure in a fifth of a second, fainter speech later, and no window
+must be chosen. (An average of 240 ms that found as many people took twice as many
+pockets for them.)
+"""
+
+from __future__ import annotations
+
+OVERSHOOT = 15.0
+"""The sum stops so far above the threshold, so that it is gone soon after a voice."""
+
+
+class Cusum:
+    """One call's evidence for one kind of sound. `push` frame by frame."""
+
+    __slots__ = ("_frame", "_most", "highest", "since", "sums", "threshold", "value")
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self._most = threshold + OVERSHOOT
+        self._frame = 0
+        self.value = 0.0
+        self.highest = 0.0
+        """The highest sum of the call."""
+        self.since = 0
+        """The frame at which the present sum began."""
+        self.sums: list[float] = []
+        """The last block's, one a frame."""
+
+    def push(self, logits: list[float], drift: float) -> bool:
+        """Add a block's logits, each less `drift`; is any sum at the threshold?"""
+        if self.value == 0.0 and max(logits) <= drift:  # nobody: most blocks, 1 µs
+            self._frame += len(logits)
+            self.since = self._frame
+            self.sums = [0.0] * len(logits)
+            return False
+        value, most, sums = self.value, self._most, []
+        for logit in logits:
+            value += logit - drift
+            self._frame += 1
+            if value <= 0.0:
+                value = 0.0
+                self.since = self._frame
+            elif value > most:
+                value = most
+            sums.append(value)
+        self.value, self.sums = value, sums
+        top = max(sums)
+        self.highest = max(self.highest, top)
+        return top >= self.threshold
+
+    def held(self) -> list[bool]:
+        """In which frames of the last block the sum was at the threshold."""
+        return [value >= self.threshold for value in self.sums]

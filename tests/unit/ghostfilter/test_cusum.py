@@ -1,0 +1,39 @@
+"""Evidence that adds up, on numbers one can add by hand."""
+
+from __future__ import annotations
+
+from ghostfilter.cusum import OVERSHOOT, Cusum
+
+
+def test_it_adds_up_what_exceeds_the_drift() -> None:
+    one = Cusum(10.0)
+    assert not one.push([3.0, 3.0, 3.0, 3.0], 1.0)
+    assert one.sums == [2.0, 4.0, 6.0, 8.0]
+    assert one.push([3.0, -5.0], 1.0)
+    assert one.held() == [True, False]
+    assert one.highest == 10.0
+
+
+def test_below_nothing_it_begins_anew_and_knows_since_when() -> None:
+    one = Cusum(10.0)
+    one.push([1.0, -9.0, -9.0], 0.0)
+    assert (one.value, one.since) == (0.0, 3)
+    one.push([2.0, 2.0, -1.0], 0.0)
+    assert (one.value, one.since) == (3.0, 3)
+
+
+def test_where_there_is_nobody_the_sum_stays_nothing() -> None:
+    one = Cusum(10.0)
+    assert not one.push([-7.0, 1.0], 1.0)
+    assert (one.value, one.since, one.sums) == (0.0, 2, [0.0, 0.0])
+    assert not any(one.held())
+    one.push([3.0], 1.0)
+    assert (one.value, one.since) == (2.0, 2)
+
+
+def test_it_is_gone_soon_after_a_long_voice() -> None:
+    one = Cusum(10.0)
+    one.push([5.0] * 500, 0.0)
+    assert one.value == one.highest == 10.0 + OVERSHOOT
+    one.push([-8.0] * 2, 0.0)
+    assert not any(one.held()[1:])
