@@ -66,7 +66,7 @@ def test_one_call_alone_is_told_and_written(
     assert ended.exit_code == 0, ended.output
     assert "call 13 of seed 112: presses a key" in ended.stdout
     assert "pass at" in ended.stdout
-    with wave.open(str(tmp_path / "call-112-12.wav"), "rb") as file:
+    with wave.open(str(tmp_path / "call-112-13.wav"), "rb") as file:
         assert (file.getnchannels(), file.getframerate()) == (2, 8000)
         pcm = file.readframes(file.getnframes())
     caller, ours = np.frombuffer(pcm, "<i2").reshape(-1, 2).T
