@@ -145,6 +145,12 @@ class Belief:
         ]
         return near or voice
 
+    def learn(self, other: Belief) -> None:
+        """Believe what `other` does as well: the highest counts."""
+        self._slow = list(map(max, self._slow, other._slow))  # noqa: SLF001 - a Belief
+        for mine, its in zip(self.sums, other.sums, strict=True):
+            mine.highest = max(mine.highest, its.highest)
+
     @property
     def person(self) -> float:
         """0…1, slowly judged; 0.5 at the net's `doubt` where there is noise."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostfilter.answers import ASKED, Answers
+from ghostfilter.beginning import Beginning, Moment
 from ghostfilter.belief import ANY_VOICE, NEAR, NOBODY, Belief, echo_doubt
 from ghostfilter.echo import SURE as ECHO_SURE
 from ghostfilter.echo import Echo
@@ -58,6 +59,7 @@ class Detector:
         "_answers",
         "_asked",
         "_asked_at",
+        "_beginning",
         "_belief",
         "_blocks",
         "_distant",
@@ -84,6 +86,7 @@ class Detector:
         self._features = Features()
         self._net = Net(weights)
         self._belief = Belief(weights)
+        self._beginning: Beginning | None = Beginning(weights)
         self._tones, self._knocks, self._loud = Tones(), Knocks(), Loud()
         self._levels = Levels()
         self._answers, self._lone = Answers(), Lone()
@@ -157,12 +160,25 @@ class Detector:
         logits = self._net.push(features)
         if np.count_nonzero(machine):
             logits[machine] = NOBODY
-        if self._belief.push(logits, self._tones.explains(), block.levels):
+        tonal = self._tones.explains()
+        if self._belief.push(logits, tonal, block.levels):
             self._find_voices(block)
+        if self._beginning is not None:
+            now = self._echo.correlation
+            kept = (bands.copy(), explained, now, machine.copy(), tonal.copy())
+            self._look_back(Moment(block, *kept))
         if self._told or self._near.first is None:
             return None
         self._told = True
         return self._voice()
+
+    def _look_back(self, moment: Moment) -> None:
+        """Hear the call's beginning again once the line is known, if it was loud."""
+        assert self._beginning is not None  # noqa: S101 - who calls this has looked
+        if self._beginning.push(moment):
+            if self._beginning.is_worth_it(self._levels.floor_dbfs):
+                self._belief.learn(self._beginning.look_again(self._near))
+            self._beginning = None
 
     def _hear_echo(self, block: Block) -> None:
         """Note which frames are our own prompt."""

@@ -1,0 +1,87 @@
+"""Whoever speaks as the line opens is heard once the line is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ghostfilter.beginning import BEFORE_BLOCKS, LOOKED_AT_BLOCKS, Beginning, Moment
+from ghostfilter.belief import NEAR, Belief
+from ghostfilter.detector import Detector
+from ghostfilter.net import shipped_weights
+from ghostfilter.signals import Heard, Sound
+from ghostfilter.spectra import BLOCK_FRAMES, Blocks
+from ghostfilter.sums import MEL
+from ghostfilter.voices import Stretch
+from tests.unit.ghostfilter.sounds import frames, noise, spoken
+
+WEIGHTS = shipped_weights()
+NONE = np.zeros(BLOCK_FRAMES, np.bool_)
+STILL = noise(1.5, -68)
+
+
+def beginning_of(pcm: bytes) -> tuple[Beginning, list[bool]]:
+    beginning, blocks = Beginning(WEIGHTS), Blocks()
+    complete = []
+    for frame in frames(pcm):
+        if (block := blocks.push(frame)) is not None:
+            bands = block.sums[:, MEL].copy()
+            silent = np.zeros(BLOCK_FRAMES, np.float32)
+            moment = Moment(block, bands, silent, 0.0, NONE, NONE)
+            complete.append(beginning.push(moment))
+    return beginning, complete
+
+
+def test_it_is_complete_once() -> None:
+    _, complete = beginning_of(STILL * 3)
+    assert complete.index(True) == LOOKED_AT_BLOCKS + BEFORE_BLOCKS - 1
+    assert sum(complete) == 1
+
+
+def test_a_second_look_is_worth_it_where_something_was_heard_at_once() -> None:
+    loud, _ = beginning_of(noise(0.4, -30) + STILL * 2)
+    later, _ = beginning_of(STILL + noise(0.4, -30) + STILL)
+    assert loud.is_worth_it(-68.0)
+    assert not loud.is_worth_it(-40.0)
+    assert not later.is_worth_it(-68.0)
+
+
+def test_the_second_look_knows_a_voice_and_where_it_was() -> None:
+    near = Stretch()
+    beginning, _ = beginning_of(spoken("Halo? Tolong!") + STILL * 2)
+    belief = beginning.look_again(near)
+    assert belief.sureness(NEAR) >= 0.9
+    assert near.first is not None
+    assert near.first < LOOKED_AT_BLOCKS * BLOCK_FRAMES
+
+
+def test_what_was_believed_before_stays() -> None:
+    sure, unsure = Belief(WEIGHTS), Belief(WEIGHTS)
+    voice = np.full((BLOCK_FRAMES, 2), 9.0, np.float32)
+    for _ in range(8):
+        sure.push(voice, NONE, [-30.0] * BLOCK_FRAMES)
+        unsure.push(-voice, NONE, [-30.0] * BLOCK_FRAMES)
+    person = sure.person
+    sure.learn(unsure)
+    assert sure.person == person > unsure.person
+    unsure.learn(sure)
+    assert unsure.person == person
+    assert unsure.sureness(NEAR) == sure.sureness(NEAR) >= 0.9
+
+
+def told(pcm: bytes) -> list[tuple[int, Heard]]:
+    detector = Detector()
+    signs = [(n, detector.push(frame)) for n, frame in enumerate(frames(pcm))]
+    return [(n, sign) for n, sign in signs if sign is not None]
+
+
+@pytest.mark.parametrize("words", ["Halo?", "Api!", "Tolong!"])
+def test_one_word_as_the_line_opens_passes(words: str) -> None:
+    ((frame, sign),) = told(spoken(words) + STILL * 3)
+    assert sign.sound in {Sound.NEAR_VOICE, Sound.WHISPER, Sound.CRY}
+    assert frame < 125
+    assert sign.from_frame < 60
+
+
+def test_noise_as_the_line_opens_does_not() -> None:
+    assert told(noise(0.4, -30) + STILL * 3) == []
