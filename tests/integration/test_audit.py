@@ -26,14 +26,6 @@ pytestmark = pytest.mark.postgres
 ID = "kediri-1-1795293895.10"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 @pytest_asyncio.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     store = await Store.open(url)

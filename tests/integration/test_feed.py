@@ -18,14 +18,6 @@ from tests.fakes.feed_house import STARTED, FeedHouse, open_feed
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 @pytest_asyncio.fixture
 async def house(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -27,14 +27,6 @@ pytestmark = pytest.mark.postgres
 WRITERS, CALLS_EACH = 3, 25
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 @pytest_asyncio.fixture
 async def house(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -29,14 +29,6 @@ PATIENCE_SECONDS = 0.7
 """Long enough for a hold that waits for nobody to be done; it may not be."""
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 @pytest_asyncio.fixture
 async def store(url: str) -> AsyncIterator[RecordStore]:
     """With one call, a ghost that was released."""

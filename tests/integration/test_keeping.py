@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 
 from pbx.model.masking import ERASED
@@ -45,21 +43,6 @@ pytestmark = pytest.mark.postgres
 
 REPLAY = Path(__file__).parent.parent / "replay"
 ALL = sorted(path.parent.name for path in REPLAY.glob("*/journal.jsonl"))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest_asyncio.fixture
-async def store(url: str) -> AsyncIterator[RecordStore]:
-    opened = await RecordStore.open(url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 import typer
 from typer.testing import CliRunner, Result
@@ -35,21 +33,6 @@ ZONE = ZoneInfo("Asia/Jakarta")
 DAY = START.astimezone(ZONE).date()
 LATER = START + timedelta(hours=2)
 EPOCH = int(START.timestamp())
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest_asyncio.fixture
-async def store(url: str) -> AsyncIterator[RecordStore]:
-    opened = await RecordStore.open(url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

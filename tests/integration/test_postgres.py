@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -38,21 +36,6 @@ pytestmark = pytest.mark.postgres
 REPLAY = Path(__file__).parent.parent / "replay"
 ALL = Wanted(most=100, with_open=True)
 OF_THE_STORE = {"revision", "joined_into", "erased_at"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest_asyncio.fixture
-async def store(url: str) -> AsyncIterator[RecordStore]:
-    opened = await RecordStore.open(url)
-    yield opened
-    await opened.close()
 
 
 class Feeder:

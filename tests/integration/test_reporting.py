@@ -54,14 +54,6 @@ SMALL = Mix(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 @pytest_asyncio.fixture
 async def engine(url: str, tmp_path: Path) -> Any:
     synthesize(SMALL, MONTHS, tmp_path / "journals", seed=7)

@@ -56,21 +56,6 @@ CALL = Call(
 PCM = bytes(range(250)) * 64
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest_asyncio.fixture
-async def store(url: str) -> AsyncIterator[RecordStore]:
-    opened = await RecordStore.open(url)
-    yield opened
-    await opened.close()
-
-
 async def write(store: RecordStore, call: Call) -> None:
     """As the recorder writes it."""
     async with store.engine.begin() as connection:

@@ -19,14 +19,6 @@ from tests.postgres import Postgres
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 @pytest_asyncio.fixture
 async def store(url: str) -> AsyncIterator[Store]:
     opened = await Store.open(url)

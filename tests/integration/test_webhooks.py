@@ -41,21 +41,6 @@ SOURCE = "urn:gerbang112:kediri"
 BY = "budi (command line)"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest_asyncio.fixture
-async def store(url: str) -> AsyncIterator[RecordStore]:
-    opened = await RecordStore.open(url)
-    yield opened
-    await opened.close()
-
-
 @pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as found:
