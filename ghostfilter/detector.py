@@ -139,7 +139,6 @@ class Detector:
 
     def _hear(self, block: Block) -> Heard | None:
         self._levels.push(block.levels)
-        self._lone.push(block.levels)
         key = self._tones.push(block)
         machine = self._tones.machine()
         loud = self._loud.push(block, machine)
@@ -154,6 +153,7 @@ class Detector:
         bands = self._echo.without(bands, block.first_frame)
         explained = self._echo.explained
         self._hear_echo(block)
+        self._lone.push(block.levels)  # frame by frame beside what is ours
         floor = self._levels.floor_dbfs
         self._answers.push(block, explained, floor, self._asked)
         features = self._features.of(block, bands, explained, self._echo.correlation)

@@ -243,3 +243,28 @@ def dtmf(name: str, seconds: float) -> bytes:
 def _softer(pcm: bytes, db: float) -> bytes:
     samples = np.frombuffer(pcm, "<i2") * 10 ** (-db / 20)
     return samples.astype("<i2").tobytes()
+
+
+def test_what_was_heard_can_be_told_after_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One block fails in the middle of a call in which our prompt came back."""
+    prompt = spoken("Darurat satu satu dua. Tekan tombol apa saja, atau bicaralah.")
+    detector = Detector()
+    detector.prompt_started(prompt)
+    sent = frames(silence(0.1) + prompt + silence(3))
+    for number, frame in enumerate(sent):
+        with monkeypatch.context() as broken:
+            if number == 47:
+                broken.setattr(Tones, "push", _fails)
+                with pytest.raises(RuntimeError):
+                    detector.push(frame)
+                continue
+            detector.push(frame)
+    evidence = detector.evidence()
+    assert evidence.get(Sound.ECHO) is not None
+    assert evidence.frames == len(sent)
+
+
+def _fails(*_: object) -> None:
+    raise RuntimeError("a fault of ours")
