@@ -27,7 +27,7 @@ from pbx.simulator.script import Script
 from pbx.simulator.trial import TrialCall, TrialCity
 from pbx.simulator.voices import human_voice, read_voice
 from tests.calls.records import Record, database, records, settled
-from tests.fakes.processes import children
+from tests.fakes.processes import children, command_line
 
 VOICE_ARRIVED = 0.8
 """Correlation that proves a voice arrived (see pbx.simulator.correlate)."""
@@ -120,4 +120,4 @@ def _no_strays() -> Iterator[None]:
     """Whatever this session started has ended when it is over."""
     yield
     _, alive = psutil.wait_procs(children(recursive=True), timeout=5)
-    assert not alive, f"left running: {[' '.join(p.cmdline()) for p in alive]}"
+    assert not alive, f"left running: {[command_line(p) for p in alive]}"

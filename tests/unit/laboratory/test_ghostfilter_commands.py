@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from pbx.commands import ghostfilter
 from pbx.laboratory import measure, rivals
 from pbx.settings import PROJECT
+from tests.fakes.processes import command_line
 from tests.unit.laboratory import clips_made_here as made
 
 app = typer.Typer()
@@ -194,7 +195,7 @@ def _workers(pid: int) -> list[psutil.Process]:
         busy = [
             child
             for child in psutil.Process(pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
+            if "spawn_main" in (command_line(child) or "")
             and any("numpy" in part.path for part in child.memory_maps())
         ]
         if len(busy) == 2:

@@ -20,6 +20,7 @@ from pbx.laboratory.measure import Ears, Judged, Unreadable, measure
 from pbx.laboratory.page import worst
 from pbx.laboratory.report import as_json
 from pbx.model.verdict import Reason, Ruling
+from tests.fakes import processes
 from tests.unit.laboratory import clips_made_here as made
 
 
@@ -120,8 +121,8 @@ def test_who_leaves_early_leaves_no_process(tmp_path: Path) -> None:
     next(iter(work))
     workers = [
         child
-        for child in psutil.Process().children(recursive=True)
-        if "spawn_main" in " ".join(child.cmdline())
+        for child in processes.children(recursive=True)
+        if "spawn_main" in (processes.command_line(child) or "")
     ]
     assert workers
     work.close()  # type: ignore[attr-defined]  # a generator
