@@ -40,7 +40,7 @@ ECHOED = 0.5
 """An echoed frame: this share of it is our prompt …"""
 ECHO_DBFS = -70.0
 """… and it is no silence."""
-ANSWERED, UNASKED = 0.9, 0.6
+ANSWERED, UNASKED = 0.9, 0.4
 """How sure two knocks are of a person, when asked for and when not."""
 MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})
 QUIET_DBFS = -48.0

@@ -23,7 +23,9 @@ the line opens would be its floor otherwise."""
 LEAST_FRAMES = 3
 """60 ms: less is a crack on the line."""
 LEAST_CALL_FRAMES = 250
-"""Nothing is alone in a call of less than 5 s."""
+"""Nothing is alone in a call of less than 5 s …"""
+WHOLE_CALL_FRAMES = 450
+"""… and nothing surely in less than 9 s: too little is known of the line around it."""
 MOST_OF_IT = 0.8
 """So much of all that is audible in the call …"""
 ALONE_SHARE = 0.3
@@ -32,7 +34,7 @@ RARE_SHARE = 0.1
 """… is less than this share of it: cloth and steps are an eighth and more."""
 OURS_FRAMES = 75
 """An echo of less than 1.5 s may as well be somebody who spoke with our prompt."""
-CONFIDENCE = 0.6
+CONFIDENCE, UNSURE = 0.6, 0.4
 
 
 class Lone:
@@ -68,7 +70,8 @@ class Lone:
         loudest = float(dbfs[loud].max())
         over = loudest - floor
         first = int(places[0])
-        return [Heard(Sound.LONE, first, places.size, loudest, over, CONFIDENCE)]
+        sure = CONFIDENCE if frames >= WHOLE_CALL_FRAMES else UNSURE
+        return [Heard(Sound.LONE, first, places.size, loudest, over, sure)]
 
 
 def _is_together(places: NDArray[np.intp], frames: int) -> bool:

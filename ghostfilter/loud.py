@@ -30,7 +30,7 @@ _RINGING_FRAMES = 0.6
 """… in this share of the loud frames. Hiss has 0.5, drills 0.7."""
 LET_UP_DB = 6.0
 """The line was so much softer before or after. An engine keeps within 5 dB."""
-SURE, DOUBTED = 0.9, 0.6
+SURE, DOUBTED = 0.9, 0.4
 
 
 class Loud:

@@ -55,7 +55,11 @@ PERSON = frozenset(
         Sound.LONE,
     }
 )
-"""Sounds for which nobody is ever released."""
+"""Sounds that speak for a person."""
+_POCKETS_TOO = frozenset({Sound.KNOCKS, Sound.LOUD, Sound.LONE})
+"""What pockets make as well …"""
+SIGN = 0.5
+"""… is a sign from this confidence on; below it is a hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +79,13 @@ class Heard:
     """0…1."""
     detail: str = ""
     """What else is worth a word: the key pressed, the tone's frequency."""
+
+    @property
+    def is_hint(self) -> bool:
+        """Whether it may be a person's, but is as well made by pockets."""
+        return self.sound in _POCKETS_TOO and self.confidence < SIGN
+
+    @property
+    def is_sign(self) -> bool:
+        """Whether it speaks for a person so clearly that he is never released."""
+        return self.sound in PERSON and not self.is_hint

@@ -16,6 +16,9 @@ from pbx.model.verdict import RELEASABLE, Reason, Ruling
 
 SURE = 0.9 - 0.001
 """From this belief on somebody is there. (Detectors reckon in 32-bit floats.)"""
+HINTED = 0.32
+"""Where something may be a sign of a person, though pockets make it as well, doubt
+begins here: 2.5 lower on the scale of logits."""
 ASKED_ENOUGH = 2
 """Nobody is released who was not asked so often."""
 
@@ -176,7 +179,7 @@ def describe(evidence: Evidence, policy: Policy, context: Context) -> str:
 def _kind(evidence: Evidence, policy: Policy) -> Reason:
     """A call with media and without any sure sign of a person."""
     sounds = {heard.sound for heard in evidence.heard}
-    if evidence.person >= policy.release_below or sounds & PERSON:
+    if evidence.person >= policy.release_below or _is_hinted(evidence):
         return Reason.DOUBT
     if evidence.floor_dbfs >= DROWNING_DBFS and not sounds & _MACHINES:
         return Reason.DOUBT
@@ -191,6 +194,14 @@ def _kind(evidence: Evidence, policy: Policy) -> Reason:
     if Sound.ECHO in sounds and not sounds - _QUIET - {Sound.ECHO}:
         return Reason.ECHO
     return Reason.NOISE
+
+
+def _is_hinted(evidence: Evidence) -> bool:
+    """Whether a sound speaks for a person; a mere hint only if belief agrees."""
+    return any(
+        heard.is_sign or (heard.is_hint and evidence.person >= HINTED)
+        for heard in evidence.heard
+    )
 
 
 def _sure_sign(evidence: Evidence) -> Heard | None:
@@ -261,7 +272,7 @@ def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool
         and has_media(evidence, context)
         and evidence.person < 0.5
         and (reason is Reason.MACHINE or evidence.floor_dbfs < DROWNING_DBFS)
-        and not any(heard.sound in PERSON for heard in evidence.heard)
+        and not _is_hinted(evidence)
     )
 
 

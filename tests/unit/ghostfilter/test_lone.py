@@ -6,7 +6,7 @@ import numpy as np
 
 from ghostfilter.detector import Detector
 from ghostfilter.lone import CONFIDENCE, Lone
-from ghostfilter.signals import PERSON, Heard, Sound
+from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import Blocks
 from tests.unit.ghostfilter.sounds import frames, noise
 
@@ -24,11 +24,16 @@ def heard(pcm: bytes, ours: int = 0) -> list[Heard]:
 
 
 def test_one_word_in_a_still_call_is_doubt() -> None:
-    (alone,) = heard(STILL * 2 + WORD + STILL * 4)
+    (alone,) = heard(STILL * 2 + WORD + STILL * 7)
     assert (alone.sound, alone.from_frame, alone.frames) == (Sound.LONE, 100, 20)
     assert alone.confidence == CONFIDENCE < 0.9
     assert alone.over_floor_db > 30
-    assert Sound.LONE in PERSON
+    assert alone.is_sign
+
+
+def test_in_half_a_call_it_is_a_hint() -> None:
+    (alone,) = heard(STILL * 2 + WORD + STILL * 4)
+    assert (alone.is_hint, alone.is_sign) == (True, False)
 
 
 def test_the_loudest_of_it_is_told() -> None:

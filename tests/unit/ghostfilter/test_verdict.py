@@ -149,6 +149,16 @@ def test_doubt_is_never_released(unsure: Evidence) -> None:
     assert judge(unsure, broken, WHOLE).ruling is Ruling.PASS, "not by any back door"
 
 
+@pytest.mark.parametrize("sound", [Sound.KNOCKS, Sound.LOUD, Sound.LONE])
+def test_what_pockets_make_as_well_is_doubt_only_if_belief_agrees(sound: Sound) -> None:
+    hint = hearing(sound, confidence=0.4)
+    for believed, reason in ((0.33, Reason.DOUBT), (0.31, Reason.NOISE)):
+        verdict = judge(replace(hint, person=believed), RELEASE_ALL, WHOLE)
+        assert verdict.reason is reason
+    surely = hearing(sound, confidence=0.6)
+    assert judge(replace(surely, person=0.1), RELEASE_ALL, WHOLE).reason is Reason.DOUBT
+
+
 def test_a_city_may_lower_the_line_below_which_nobody_is_there() -> None:
     hint = replace(STREET, person=0.3)
     assert judge(hint, RELEASE_ALL, WHOLE).ruling is Ruling.RELEASE
@@ -350,6 +360,10 @@ def _hold(evidence: Evidence, policy: Policy, context: Context) -> None:
     assert evidence.frames >= 0.8 * context.expected_frames
     assert evidence.frames >= 100
     assert evidence.person < policy.release_below <= 0.5
-    assert not any(heard.sound in PERSON for heard in evidence.heard)
+    for heard in evidence.heard:
+        if heard.sound in PERSON:
+            assert heard.sound in (Sound.KNOCKS, Sound.LOUD, Sound.LONE)
+            assert heard.confidence < 0.5
+            assert evidence.person < 0.32
     if verdict.reason is not Reason.DISTANT:
         assert evidence.voices < 0.5
