@@ -31,6 +31,9 @@ LOWEST_FLOOR_DBFS = -66.0
 DROWNING_DBFS = -22.0
 """A line that is never softer than this may drown whoever calls: that is doubt, unless
 the loud sound is a machine's own."""
+SCREAMED_DBFS, STILL_DBFS = -8.0, -45.0
+"""A sound of the first level, about the loudest a line carries, on a line whose floor
+is no higher than the second: pockets hardly ever make it, somebody who screams does."""
 MEDIA_SHARE = 0.8
 """Less of the expected audio than this proves nothing about the caller."""
 MEDIA_SECONDS = 2.0
@@ -181,7 +184,7 @@ def _kind(evidence: Evidence, policy: Policy) -> Reason:
     sounds = {heard.sound for heard in evidence.heard}
     if evidence.person >= policy.release_below or _is_hinted(evidence):
         return Reason.DOUBT
-    if evidence.floor_dbfs >= DROWNING_DBFS and not sounds & _MACHINES:
+    if _is_too_loud(evidence) and not sounds & _MACHINES:
         return Reason.DOUBT
     if evidence.voices >= SURE or Sound.DISTANT_VOICE in sounds:
         return Reason.DISTANT
@@ -194,6 +197,13 @@ def _kind(evidence: Evidence, policy: Policy) -> Reason:
     if Sound.ECHO in sounds and not sounds - _QUIET - {Sound.ECHO}:
         return Reason.ECHO
     return Reason.NOISE
+
+
+def _is_too_loud(evidence: Evidence) -> bool:
+    """Whether all of it may drown a caller, or one loud sound may be his scream."""
+    floor = evidence.floor_dbfs
+    is_scream = evidence.loudest_dbfs >= SCREAMED_DBFS and floor <= STILL_DBFS
+    return is_scream or floor >= DROWNING_DBFS
 
 
 def _is_hinted(evidence: Evidence) -> bool:
@@ -271,7 +281,7 @@ def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool
         and context.asked >= ASKED_ENOUGH
         and has_media(evidence, context)
         and evidence.person < 0.5
-        and (reason is Reason.MACHINE or evidence.floor_dbfs < DROWNING_DBFS)
+        and (reason is Reason.MACHINE or not _is_too_loud(evidence))
         and not _is_hinted(evidence)
     )
 

@@ -66,6 +66,16 @@ def test_a_line_that_drowns_its_caller_is_doubt_unless_a_machine_is_that_loud() 
     )
 
 
+def test_what_is_as_loud_as_a_scream_in_a_still_line_is_doubt() -> None:
+    for floor, loudest, reason in (
+        (-45.0, -8.0, Reason.DOUBT),
+        (-45.0, -8.1, Reason.NOISE),
+        (-44.9, -8.0, Reason.NOISE),
+    ):
+        line = replace(STREET, floor_dbfs=floor, loudest_dbfs=loudest)
+        assert judge(line, RELEASE_ALL, WHOLE).reason is reason
+
+
 @pytest.mark.parametrize("asked", [1, 2])
 @pytest.mark.parametrize("sound", sorted(PERSON - {Sound.ANSWER, Sound.LONE}))
 def test_every_sound_of_a_person_passes_at_once(sound: Sound, asked: int) -> None:
