@@ -211,7 +211,7 @@ class Detector:
         return self._knocked()[0] if self._knocks_told else None
 
     def _knocked(self) -> list[Heard]:
-        """KNOCKS: sure as an answer, else only a doubt, because pockets bump, too."""
+        """KNOCKS: sure as an answer, else only a hint, because pockets bump, too."""
         knocks = self._callers_knocks()
         if len(knocks) < 2:
             return []

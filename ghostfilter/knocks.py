@@ -76,7 +76,7 @@ class Knock:
     over_floor_db: float
     is_switched: bool = False
     """One note that did not die away but was switched off: a beep, or what lost packets
-    left of one. That is no answer, but it is doubt."""
+    left of one. That is no answer, but it is a hint."""
 
 
 class Knocks:

@@ -3,7 +3,8 @@
 A pocket goes on: what rustles, walks or drives is heard from one end of the call to the
 other. A person may speak once, when the filter hears him badly, and then wait. So a
 sound that is over before a third of the call is, though no other ear knows it, may have
-been somebody's only word. That is no proof, but it is doubt.
+been somebody's only word. That is no proof, but it is doubt, or, where little is known
+of the line around it, a hint.
 """
 
 from __future__ import annotations

@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import FRAME_SECONDS, PERSON, Heard, Sound
-from pbx.model.policy import Mode, Treatment, WhenIdle
+from pbx.model.policy import RELEASE_BELOW, Mode, Treatment, WhenIdle
 from pbx.model.policy import Policy as Policy
 from pbx.model.verdict import RELEASABLE, Reason, Ruling
 
 SURE = 0.9 - 0.001
 """From this belief on somebody is there. (Detectors reckon in 32-bit floats.)"""
-HINTED = 0.32
-"""Where something may be a sign of a person, though pockets make it as well, doubt
-begins here: 2.5 lower on the scale of logits."""
 ASKED_ENOUGH = 2
 """Nobody is released who was not asked so often."""
 
@@ -207,9 +204,10 @@ def _is_too_loud(evidence: Evidence) -> bool:
 
 
 def _is_hinted(evidence: Evidence) -> bool:
-    """Whether a sound speaks for a person; a mere hint only if belief agrees."""
+    """Whether a sound speaks for a person; a mere hint only if belief agrees, by no
+    more than what any city must allow for."""
     return any(
-        heard.is_sign or (heard.is_hint and evidence.person >= HINTED)
+        heard.is_sign or (heard.is_hint and evidence.person >= RELEASE_BELOW)
         for heard in evidence.heard
     )
 

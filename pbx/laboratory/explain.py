@@ -15,7 +15,7 @@ from ghostfilter.signals import FRAME_SECONDS, PERSON, Heard
 from ghostfilter.vad import FRAME_BYTES, Vad
 from ghostfilter.verdict import Context, Verdict, judge
 from pbx.laboratory.clips import Clip
-from pbx.laboratory.measure import ASKED, POLICY
+from pbx.laboratory.measure import ASKED, IN_A_CALL
 
 Track = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def explain(clip: Clip) -> Story:
         voices=np.array([one.voices for one in evidence]),
         heard=evidence[-1].heard,
         passed=passed,
-        verdict=judge(evidence[-1], POLICY, context),
+        verdict=judge(evidence[-1], IN_A_CALL, context),
     )
 
 

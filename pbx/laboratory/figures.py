@@ -80,6 +80,9 @@ class Figures:
     distant_unasked: int
     """Distant voices released without a second prompt."""
     ambiguous: Tally
+    in_a_call: dict[str, int]
+    """Of speech, ghosts and pockets: released, were it a call, by the strictest policy
+    that a city may declare."""
     auc: float | None
     """How often a person scores above a ghost (0.5: chance); None: one was missing."""
     cpu_ms_per_second: float
@@ -104,16 +107,25 @@ def figures(outcomes: Iterable[Outcome]) -> Figures:
     every = list(outcomes)
     judged = [one for one in every if isinstance(one, Judged)]
     speech, ghosts = _of(judged, Label.SPEECH), _of(judged, Label.GHOST)
+    pockets = [one for one in ghosts if one.row.kind in POCKETS]
     seconds = sum(one.seconds for one in judged)
     return Figures(
         speech=tally(speech),
         ghosts=tally(ghosts),
-        pockets=tally([one for one in ghosts if one.row.kind in POCKETS]),
+        pockets=tally(pockets),
         distant=tally(_of(judged, Label.DISTANT)),
         distant_unasked=sum(
             one.is_released_unasked for one in _of(judged, Label.DISTANT)
         ),
         ambiguous=tally(_of(judged, Label.AMBIGUOUS)),
+        in_a_call={
+            name: sum(one.is_released_in_a_call for one in some)
+            for name, some in (
+                ("speech", speech),
+                ("ghost", ghosts),
+                ("pocket", pockets),
+            )
+        },
         auc=auc([one.person for one in speech], [one.person for one in ghosts]),
         cpu_ms_per_second=(
             1000 * sum(one.cpu_seconds for one in judged) / seconds if seconds else 0.0

@@ -27,10 +27,14 @@ from pbx.laboratory.audio import AudioError
 from pbx.laboratory.clips import Clip, read_clip
 from pbx.laboratory.corpus import Corpus, Label, Row
 from pbx.laboratory.onset import onset_seconds
-from pbx.model.policy import Policy, Treatment
+from pbx.model.policy import SURELY_NOBODY, Policy, Treatment
 from pbx.model.verdict import Ruling
 
-POLICY = Policy(silent=Treatment.RELEASE, noise=Treatment.RELEASE)
+IN_A_CALL = Policy(silent=Treatment.RELEASE, noise=Treatment.RELEASE)
+"""The strictest that a city may declare."""
+POLICY = IN_A_CALL.model_copy(update={"release_below": SURELY_NOBODY})
+"""One clip is no call, and nothing is released on it: it is judged where the belief is
+calibrated."""
 ASKED = 2
 WARM_UP_SECONDS = 2.0
 """Of silence, before the processor's time counts: first use loads and plans."""
@@ -73,6 +77,8 @@ class Judged:
     """Seconds from the first sample until somebody is heard, if that is labelled."""
     is_released_unasked: bool = False
     """Released where only the greeting had asked: a rule says never."""
+    is_released_in_a_call: bool = False
+    """Released by the strictest policy that a city may declare, were it a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,8 @@ def judge_clip(row: Row, clip: Clip, ears: Ears) -> Judged:
         if detector.push(clip.pcm[at : at + FRAME_BYTES]) is not None:
             passed_at = passed_at or (at // FRAME_BYTES + 1) * FRAME_SECONDS
     evidence = detector.evidence()
-    verdict = judge(evidence, POLICY, Context(expected_frames=len(frames), asked=ASKED))
+    asked = Context(expected_frames=len(frames), asked=ASKED)
+    verdict = judge(evidence, POLICY, asked)
     cpu = time.process_time_ns() - started
     unasked = judge(evidence, POLICY, Context(expected_frames=len(frames), asked=1))
     return Judged(
@@ -132,6 +139,8 @@ def judge_clip(row: Row, clip: Clip, ears: Ears) -> Judged:
         is_prompt_missing=clip.is_prompt_missing,
         onset=_onset(row, clip),
         is_released_unasked=unasked.ruling is Ruling.RELEASE,
+        is_released_in_a_call=judge(evidence, IN_A_CALL, asked).ruling
+        is Ruling.RELEASE,
     )
 
 

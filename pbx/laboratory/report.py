@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pbx.laboratory.corpus import Label
 from pbx.laboratory.figures import Delays, Figures, Tally
+from pbx.model.policy import RELEASE_BELOW
 
 NAMED = 10
 """So many clips are named one by one; JSON and the page name all."""
@@ -33,6 +34,7 @@ def as_json(figures: Figures) -> dict[str, Any]:
         "distant_released_after_second_prompt": figures.distant.released,
         "ambiguous_n": figures.ambiguous.n,
         "ambiguous_released": figures.ambiguous.released,
+        "released_in_a_call": figures.in_a_call,
         "auc": figures.auc,
         "cpu_ms_per_second": figures.cpu_ms_per_second,
         "audio_seconds": figures.seconds,
@@ -80,6 +82,11 @@ def summary(figures: Figures) -> list[tuple[str, str, str]]:
             "ambiguous released",
             f"{figures.ambiguous.released} of {figures.ambiguous.n}",
             "reported, not counted",
+        ),
+        (
+            f"were it a call, at {RELEASE_BELOW}",
+            "{speech} people, {pocket} pockets".format(**figures.in_a_call),
+            f"released, of {speech.n} and {figures.pockets.n}",
         ),
         (
             "AUC of the belief in a person",

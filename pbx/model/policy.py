@@ -16,6 +16,9 @@ from pbx.model.verdict import Reason
 
 SURELY_NOBODY = 0.5
 """`Evidence.person` and `.voices` are calibrated so that below this nobody is there."""
+RELEASE_BELOW = 0.3
+"""More no city may ask for: a clip that is judged wrongly is a figure, a release cannot
+be taken back (docs/decisions/0014-a-release-asks-for-more.md)."""
 
 
 class Mode(StrEnum):
@@ -62,7 +65,7 @@ class Policy(BaseModel):
     when_idle: WhenIdle = WhenIdle.OPERATOR
     """With an idle operator what is in doubt, distant or without media waits for
     nothing: after the first prompt it goes to him."""
-    release_below: Annotated[float, Field(gt=0, le=SURELY_NOBODY)] = SURELY_NOBODY
+    release_below: Annotated[float, Field(gt=0, le=RELEASE_BELOW)] = RELEASE_BELOW
     """Belief in a person (0…1) from which on nobody is released. May only be lowered,
     towards people."""
     holdout_percent: Annotated[float, Field(ge=0, le=100)] = 2.0

@@ -14,7 +14,7 @@ from ivr.prompts import seconds_of
 from pbx.laboratory.dialogue.sounds import RATE, Samples, silence
 from pbx.model.city import City, read_city
 from pbx.model.city import Flow as Declared
-from pbx.model.policy import SURELY_NOBODY, Mode, Policy, Treatment
+from pbx.model.policy import RELEASE_BELOW, Mode, Policy, Treatment
 from pbx.settings import Settings
 from pbx.sounds import make
 
@@ -42,7 +42,7 @@ class House:
                 "mode": Mode.ON,
                 "silent": Treatment.RELEASE,
                 "noise": Treatment.RELEASE,
-                "release_below": SURELY_NOBODY,
+                "release_below": RELEASE_BELOW,
             }
         )
 

@@ -85,7 +85,7 @@ def test_a_kinder_policy_releases_fewer(tmp_path: Path) -> None:
 
 
 def test_a_stricter_policy_would_lose_a_valid_call(tmp_path: Path) -> None:
-    noisy = noise(8, -40)
+    noisy = noise(8, -46)
     keep(tmp_path, "lost", noisy, ruling=Ruling.LOW_PRIORITY, reason=Reason.NOISE)
     keep(tmp_path, "ghost", noisy, ruling=Ruling.LOW_PRIORITY, reason=Reason.NOISE)
     tally = replay(tmp_path, RELEASING, {"lost": Truth.CONNECTED})

@@ -13,7 +13,7 @@ from pbx.simulator.correlate import best_piece, correlate
 
 def noise(seconds: float, seed: int, level: float = 1500.0) -> NDArray[np.int16]:
     random = np.random.default_rng(seed)
-    return random.normal(0, level, int(seconds * 8000)).astype(np.int16)
+    return random.normal(0, level, round(seconds * 8000)).astype(np.int16)
 
 
 @settings(max_examples=20, deadline=None)
