@@ -28,6 +28,7 @@ from pbx.laboratory.training.examples import (
 )
 from pbx.laboratory.training.learn import (
     CHANNELS,
+    TRUTH_SHARE,
     Listener,
     Progressed,
     learn,
@@ -50,6 +51,10 @@ AGAIN, MORE, COPIES = 15_000, 6_000, 12
 """A corpus's clips, each so many times, are learned with examples that the nets know
 and, for the weights that ship, with more that hold what its folds must not hear."""
 EPOCHS_TEACHER, EPOCHS_PUPIL = 3, 2
+WIDE, EPOCHS_WIDE = 128, 6
+"""Channels of a net that no call could afford …"""
+LAST, TRUTH_LAST = 36_000, 0.3
+"""… and that teaches last, on so many new examples, more than the truth does."""
 SEED = 112
 DOUBT = (-4.8, -1.26)
 SURE = (46.0, 42.0)
@@ -76,6 +81,8 @@ class Training:
         *,
         after: Listener | None = None,
         teachers: Sequence[Listener] = (),
+        truth_share: float = TRUTH_SHARE,
+        channels: int = CHANNELS,
     ) -> Listener:
         """A net, told epoch by epoch."""
         told = self.losses.setdefault(name, [])
@@ -89,7 +96,14 @@ class Training:
             )
 
         return learn(
-            examples, epochs, self.wanted.seed, tell, after=after, teachers=teachers
+            examples,
+            epochs,
+            self.wanted.seed,
+            tell,
+            after=after,
+            teachers=teachers,
+            truth_share=truth_share,
+            channels=channels,
         )
 
     def write(self, net: Listener, path: Path) -> None:
@@ -104,8 +118,12 @@ class Schooled:
 
     plain: Listener
     pockets: Listener
+    wide: Listener
+    """Heard what both heard."""
     again: Examples
     """What the second heard, in part."""
+    new: Examples
+    """What none has heard."""
 
 
 def main() -> None:
@@ -120,6 +138,8 @@ def main() -> None:
         if corpus is None:
             training.console.print("no --corpus: these weights heard packages only")
             net = _pupil(training, "shipping", schooled, schooled.again)
+            some = schooled.again
+            net = _taught_by_the_wide(training, "shipping", schooled, net, some)
             heard: dict[str, Any] = {"avoided_sources": sorted(avoided)}
         else:
             net, heard = _with_corpus(training, schooled, corpus)
@@ -131,6 +151,9 @@ def main() -> None:
         "epochs": wanted.epochs,
         "seed": wanted.seed,
         "channels": CHANNELS,
+        "wide_channels": WIDE,
+        "epochs_wide": wanted.epochs_wide,
+        "last_examples": wanted.last,
         "parameters": sum(p.numel() for p in net.parameters()),
         "doubt": DOUBT,
         "sure": SURE,
@@ -146,14 +169,17 @@ def main() -> None:
 
 
 def _schooled(training: Training, avoided: frozenset[str]) -> Schooled:
-    """Two nets that heard packages and rules only, and err differently."""
-    wanted, nets = training.wanted, []
+    """Nets that heard packages and rules only, and err differently."""
+    wanted, nets, heard = training.wanted, [], []
     for name, has_pockets in (("plain", False), ("pockets", True)):
         seed = wanted.seed + has_pockets
         made = make_examples(wanted.examples, seed, avoided, has_pockets=has_pockets)
         nets.append(training.learn(name, made, wanted.epochs))
-        again = chosen(made, np.arange(min(AGAIN, len(made.label))))
-    return Schooled(nets[0], nets[1], again)
+        heard.append(made)
+    wide = training.learn("wide", join(heard), wanted.epochs_wide, channels=WIDE)
+    again = chosen(heard[1], np.arange(min(AGAIN, len(heard[1].label))))
+    new = make_examples(wanted.last, wanted.seed + 3, avoided)
+    return Schooled(nets[0], nets[1], wide, again, new)
 
 
 def _pupil(
@@ -169,6 +195,20 @@ def _pupil(
     )
 
 
+def _taught_by_the_wide(
+    training: Training, name: str, schooled: Schooled, net: Listener, own: Examples
+) -> Listener:
+    """The net once more, on what is new, by its own opinion and a wider net's."""
+    return training.learn(
+        f"{name}, last",
+        join([schooled.new, own]),
+        1,
+        after=net,
+        teachers=(net, schooled.wide),
+        truth_share=TRUTH_LAST,
+    )
+
+
 def _with_corpus(
     training: Training, schooled: Schooled, corpus: Corpus
 ) -> tuple[Listener, dict[str, Any]]:
@@ -180,11 +220,14 @@ def _with_corpus(
     fold_of = np.repeat([folds[row.group] for row in rows], COPIES)
     for fold in range(FOLDS):
         kept = chosen(own, np.flatnonzero(fold_of != fold))
-        net = _pupil(training, f"without {fold}", schooled, join([again, kept]))
+        name = f"without {fold}"
+        net = _pupil(training, name, schooled, join([again, kept]))
+        net = _taught_by_the_wide(training, name, schooled, net, kept)
         training.write(net, weights_file(fold, wanted.folds))
     write_list(corpus, folds, wanted.folds)
     more = make_examples(MORE, wanted.seed + 2, frozenset())
     net = _pupil(training, "shipping", schooled, join([again, more, own]))
+    net = _taught_by_the_wide(training, "shipping", schooled, net, join([more, own]))
     return net, {
         "corpus_manifest_sha256": checksum(corpus),
         "corpus_rows": len(rows),
@@ -207,6 +250,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--examples", type=int, default=EXAMPLES)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--epochs-wide", type=int, default=EPOCHS_WIDE)
+    parser.add_argument("--last", type=int, default=LAST)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument(
         "--corpus", type=Path, help="learn from its open rows, too, and make folds"

@@ -51,14 +51,15 @@ LEVEL_PER_BAND = 0.05 * 10 / math.log(10) / 0.25
 class Listener(nn.Module):
     """The net of `ghostfilter.net`, as PyTorch trains it."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, channels: int = CHANNELS) -> None:
         super().__init__()
+        self.channels = channels
         self.norm = nn.BatchNorm1d(features)
-        self.into = nn.Linear(features, CHANNELS)
+        self.into = nn.Linear(features, channels)
         self.layers = nn.ModuleList(
-            nn.Linear(TAPS * CHANNELS, CHANNELS) for _ in DILATIONS
+            nn.Linear(TAPS * channels, channels) for _ in DILATIONS
         )
-        self.out = nn.Linear(CHANNELS, 2)
+        self.out = nn.Linear(channels, 2)
 
     def forward(self, features: Tensor) -> Tensor:
         """(clips, frames, features) → (clips, 2, frames) logits."""
@@ -79,7 +80,7 @@ class Listener(nn.Module):
 def _dropped(step: Tensor) -> Tensor:
     """Some channels of some clips are silent. (One by one, as usual, costs more than
     all the rest of the net.)"""
-    kept = torch.rand(len(step), 1, CHANNELS) >= DROPOUT
+    kept = torch.rand(len(step), 1, step.shape[2]) >= DROPOUT
     return step * (kept.to(step.dtype) / (1 - DROPOUT))
 
 
@@ -101,18 +102,21 @@ def learn(
     *,
     after: Listener | None = None,
     teachers: Sequence[Listener] = (),
+    truth_share: float = TRUTH_SHARE,
+    channels: int = CHANNELS,
 ) -> Listener:
     """Train for `epochs`; `tell` hears of each. The same seed gives the same net.
 
     `after`: a net that goes on learning, gently; it is left as it is. `teachers`: nets
-    whose mean opinion is learned besides the truth: several err less than one, and one
-    is what a call can afford.
+    whose mean opinion is learned besides the truth, which counts `truth_share`: several
+    err less than one, and one is what a call can afford.
     """
     torch.manual_seed(seed)
     torch.set_num_threads(THREADS)
     rng = np.random.default_rng(seed)
     rate = RATE if after is None else RATE_AFTER
-    net = Listener(examples.features.shape[2])
+    width = channels if after is None else after.channels
+    net = Listener(examples.features.shape[2], width)
     if after is not None:
         net.load_state_dict(after.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=DECAY)
@@ -135,7 +139,7 @@ def learn(
             frame_loss, clip_loss = _losses(logits, examples, chosen)
             loss = frame_loss + CLIP_SHARE * clip_loss
             if teachers:
-                loss = TRUTH_SHARE * loss + _away(logits, features, teachers)
+                loss = truth_share * loss + _away(logits, features, teachers)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), LONGEST_STEP)
