@@ -3,8 +3,7 @@
 A pocket goes on: what rustles, walks or drives is heard from one end of the call to the
 other. A person may speak once, when the filter hears him badly, and then wait. So a
 sound that is over before a third of the call is, though no other ear knows it, may have
-been somebody's only word. That is no proof, but it is doubt, or, where little is known
-of the line around it, a hint.
+been somebody's only word. That is no proof, but it is a hint.
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ the line opens would be its floor otherwise."""
 LEAST_FRAMES = 3
 """60 ms: less is a crack on the line."""
 LEAST_CALL_FRAMES = 250
-"""Nothing is alone in a call of less than 5 s …"""
-WHOLE_CALL_FRAMES = 450
-"""… and nothing surely in less than 9 s: too little is known of the line around it."""
+"""Nothing is alone in a call of less than 5 s."""
 MOST_OF_IT = 0.8
 """So much of all that is audible in the call …"""
 ALONE_SHARE = 0.3
@@ -35,7 +32,7 @@ RARE_SHARE = 0.1
 """… is less than this share of it: cloth and steps are an eighth and more."""
 OURS_FRAMES = 75
 """An echo of less than 1.5 s may as well be somebody who spoke with our prompt."""
-CONFIDENCE, UNSURE = 0.6, 0.4
+CONFIDENCE = 0.4
 
 
 class Lone:
@@ -71,8 +68,7 @@ class Lone:
         loudest = float(dbfs[loud].max())
         over = loudest - floor
         first = int(places[0])
-        sure = CONFIDENCE if frames >= WHOLE_CALL_FRAMES else UNSURE
-        return [Heard(Sound.LONE, first, places.size, loudest, over, sure)]
+        return [Heard(Sound.LONE, first, places.size, loudest, over, CONFIDENCE)]
 
 
 def _is_together(places: NDArray[np.intp], frames: int) -> bool:

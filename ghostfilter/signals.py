@@ -59,7 +59,8 @@ PERSON = frozenset(
 _POCKETS_TOO = frozenset({Sound.KNOCKS, Sound.LOUD, Sound.LONE})
 """What pockets make as well …"""
 SIGN = 0.5
-"""… is a sign from this confidence on; below it is a hint."""
+"""… is a sign from this confidence on; below it is a hint, which in a whole call is
+doubt as well (`ghostfilter.verdict`)."""
 
 
 @dataclass(frozen=True, slots=True)

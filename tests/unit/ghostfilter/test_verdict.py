@@ -160,11 +160,18 @@ def test_doubt_is_never_released(unsure: Evidence) -> None:
 
 
 @pytest.mark.parametrize("sound", [Sound.KNOCKS, Sound.LOUD, Sound.LONE])
-def test_what_pockets_make_as_well_is_doubt_only_if_belief_agrees(sound: Sound) -> None:
+def test_what_pockets_make_as_well_is_doubt_in_a_call_in_a_clip_if_belief_agrees(
+    sound: Sound,
+) -> None:
     clip = RELEASE_ALL.model_copy(update={"release_below": 0.5})
     hint = hearing(sound, confidence=0.4)
-    for believed, reason in ((0.3, Reason.DOUBT), (0.29, Reason.NOISE)):
-        verdict = judge(replace(hint, person=believed), clip, WHOLE)
+    for frames, believed, reason in (
+        (449, 0.3, Reason.DOUBT),
+        (449, 0.29, Reason.NOISE),
+        (450, 0.01, Reason.DOUBT),
+    ):
+        heard = replace(hint, frames=frames, person=believed)
+        verdict = judge(heard, clip, replace(WHOLE, expected_frames=frames))
         assert verdict.reason is reason
     assert judge(replace(STREET, person=0.49), clip, WHOLE).reason is Reason.NOISE
     surely = hearing(sound, confidence=0.6)
@@ -374,6 +381,7 @@ def _hold(evidence: Evidence, policy: Policy, context: Context) -> None:
     assert evidence.person < policy.release_below <= 0.3
     for heard in evidence.heard:
         if heard.sound in PERSON:
+            assert evidence.frames < 450
             assert heard.sound in (Sound.KNOCKS, Sound.LOUD, Sound.LONE)
             assert heard.confidence < 0.5
             assert evidence.person < 0.3
