@@ -42,14 +42,6 @@ REPLAY = Path(__file__).parent.parent / "replay"
 CALLS = 40
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'built.sqlite3'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 def note(n: int, at: float, category: str) -> bytes:
     own_id = {"channel": call_id(n), "linkedid": call_id(n)}
     return line("KEY", fact=f"digit={category}&at_ms=1", at=at, **own_id)
@@ -192,7 +184,7 @@ async def test_ended_half_way_there_is_nothing(
     if "postgresql" in url:
         assert (await everything(url))["journal_lines"] == []
     else:
-        assert not (tmp_path / "built.sqlite3").exists()
+        assert not (tmp_path / "records.sqlite3").exists()
     await build_store(JournalFiles.below(journals), url, workers=0)
 
 
