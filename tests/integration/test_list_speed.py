@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from pbx.records.database import migrate, open_engine, patient_engine
 from pbx.records.queries import list_calls
 from pbx.records.tables import calls
-from tests.integration.test_rebuild import url as url
 
 pytestmark = [pytest.mark.postgres, pytest.mark.campaign, pytest.mark.timeout(3600)]
 

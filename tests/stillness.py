@@ -1,0 +1,113 @@
+"""Tests that failed because the machine stood still are told so, and tried again.
+
+Whole calls run in real time: where a virtual machine is paused by its host for a tenth
+of a second five times a second, a voice arrives in crumbs, and no code of ours can mend
+that. Witnesses beside each pytest process (`tests/fakes/still_witness.py`) measure it.
+Only what failed while the machine provably stood still is tried again, twice at most:
+the closing line counts it (`rerun`), its report says how long. Other failures stand.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import still_witness
+
+RETRIES = 2
+SPOILT_SHARE = 0.02
+"""Of a test's time: from here on its failure proves nothing about us."""
+
+
+class Stillness:
+    """What the witnesses beside this process have seen: a file for each core."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+        self.since = time.monotonic()
+        """When the test began that runs now."""
+
+    def begin(self) -> None:
+        """A test begins, or begins again."""
+        self.since = time.monotonic()
+
+    def seconds(self) -> float:
+        """How long the core that stood still longest has done so since then."""
+        return max(map(self._seconds, self.files), default=0.0)
+
+    def _seconds(self, file: Path) -> float:
+        spans = [map(float, line.split()) for line in _whole_lines(file)]
+        return sum(max(0.0, until - max(start, self.since)) for start, until in spans)
+
+    def has_spoilt_it(self) -> bool:
+        """Whether a failure until now may be the machine's."""
+        return self.seconds() > SPOILT_SHARE * (time.monotonic() - self.since)
+
+    def sentence(self) -> str:
+        """For whoever reads the failure."""
+        return (
+            f"The machine stood still for {self.seconds():.1f} s of the "
+            f"{time.monotonic() - self.since:.1f} s this test took "
+            f"(pauses over {still_witness.STILL_SECONDS} s)."
+        )
+
+
+STILLNESS = pytest.StashKey[Stillness]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="gerbang-still-"))
+    cores = sorted(os.sched_getaffinity(0))
+    files = [folder / f"core-{core}" for core in cores]
+    watching = [sys.executable, "-S", still_witness.__file__]
+    witnesses = []
+    for core, file in zip(cores, files, strict=True):
+        file.touch()
+        whom = [str(file), str(os.getpid()), str(core)]
+        witnesses.append(subprocess.Popen([*watching, *whom], start_new_session=True))
+    session.config.stash[STILLNESS] = Stillness(files)
+
+    def end() -> None:
+        for witness in witnesses:
+            witness.kill()
+            witness.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    session.config.add_cleanup(end)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        stillness = item.config.stash[STILLNESS]
+        item.add_marker(
+            pytest.mark.flaky(reruns=RETRIES, condition=stillness.has_spoilt_it)
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[STILLNESS].begin()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    stillness = item.config.stash[STILLNESS]
+    if report.failed and stillness.seconds():
+        report.sections.append(("the machine", stillness.sentence()))
+    return report
+
+
+def _whole_lines(file: Path) -> list[str]:
+    text = file.read_text()
+    return text[: text.rfind("\n") + 1].splitlines()
