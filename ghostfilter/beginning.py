@@ -1,14 +1,16 @@
-"""A second look at how the call began.
+"""How a call began, for those who speak at once.
 
 As the line opens nothing is known of it: whoever speaks at once *is* its floor, and
-the net has heard nothing to tell him from. Two seconds later the line is known. So the
-first second and a half is heard once more after the second that followed, as if the
-line had been open before.
+the net has heard nothing to tell him from. So whatever is audible at once is heard by a
+second net as well, as if a quiet room had come before: who is surely there passes. Two
+seconds later the line is known; then the first second and a half is heard once more
+after the second that followed, as if the line had been open before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,15 @@ from numpy.typing import NDArray
 from ghostfilter.belief import NEAR, NOBODY, Belief
 from ghostfilter.features import Features
 from ghostfilter.net import Net, Weights
-from ghostfilter.spectra import BLOCK_FRAMES, Block, Floats
+from ghostfilter.spectra import (
+    BLOCK_FRAMES,
+    FRAME_SAMPLES,
+    FULL_SCALE,
+    Block,
+    Blocks,
+    Floats,
+)
+from ghostfilter.sums import MEL
 from ghostfilter.voices import Stretch
 
 LOOKED_AT_BLOCKS = 9
@@ -28,6 +38,9 @@ SOON_BLOCKS = 3
 RISE_DB = 15.0
 AUDIBLE_DBFS = -50.0
 """… something stood so far over the line's floor, no softer than this."""
+ROOM_DBFS = -58.0
+"""The room that is taken to have been there before, for as long: white noise of this
+level. A line of digital silence lets everything stand out, and cloth passes."""
 _ALL = LOOKED_AT_BLOCKS + BEFORE_BLOCKS
 
 
@@ -49,11 +62,12 @@ class Moment:
 class Beginning:
     """One call's first 2.4 s."""
 
-    __slots__ = ("_moments", "_weights")
+    __slots__ = ("_moments", "_still", "_weights")
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._moments: list[Moment] = []
+        self._still: Ears | None = None
 
     def push(self, moment: Moment) -> bool:
         """Remember a block; is the beginning complete with it?"""
@@ -62,20 +76,73 @@ class Beginning:
         self._moments.append(moment)
         return len(self._moments) == _ALL
 
+    def as_if_still(self, near: Stretch) -> Belief | None:
+        """What to believe of the block pushed last, had a quiet room come before the
+        call; adds to `near` where somebody surely is. None where nobody listens: in the
+        first 0.48 s (then at once to all of it), if nothing was audible in it, and
+        after 1.44 s."""
+        count = len(self._moments)
+        if count < SOON_BLOCKS or count > LOOKED_AT_BLOCKS:
+            return None
+        new = self._moments[-1:]
+        if count == SOON_BLOCKS and self._is_audible(AUDIBLE_DBFS):
+            self._still, new = Ears(self._weights), self._moments
+            for moment in quiet_room():
+                self._still.hear(moment)
+        if self._still is None:
+            return None
+        for moment in new:
+            near.push(moment.block, self._still.hear(moment), self._still.features)
+        return self._still.belief
+
     def is_worth_it(self, floor: float) -> bool:
         """Whether anything was heard at once, on a line of that floor (dBFS)."""
-        least = max(AUDIBLE_DBFS, floor + RISE_DB)
-        return any(m.block.loudest >= least for m in self._moments[:SOON_BLOCKS])
+        return self._is_audible(max(AUDIBLE_DBFS, floor + RISE_DB))
 
     def look_again(self, near: Stretch) -> Belief:
         """What to believe of it now; adds to `near` where somebody was."""
-        net, features, belief = Net(self._weights), Features(), Belief(self._weights)
+        ears = Ears(self._weights)
         first, then = self._moments[:LOOKED_AT_BLOCKS], self._moments[LOOKED_AT_BLOCKS:]
-        for one in [*then, *first]:
-            found = features.of(one.block, one.bands, one.explained, one.correlation)
-            logits = net.push(found)
-            logits[one.machine] = NOBODY
-            belief.push(logits, one.tonal, one.block.levels)
-            if one.block.first_frame < LOOKED_AT_BLOCKS * BLOCK_FRAMES:
-                near.push(one.block, np.array(belief.sums[NEAR].held()), features)
-        return belief
+        for moment in then:
+            ears.hear(moment)
+        for moment in first:
+            near.push(moment.block, ears.hear(moment), ears.features)
+        return ears.belief
+
+    def _is_audible(self, least: float) -> bool:
+        return any(m.block.loudest >= least for m in self._moments[:SOON_BLOCKS])
+
+
+class Ears:
+    """A net of its own for what is heard once more."""
+
+    __slots__ = ("_net", "belief", "features")
+
+    def __init__(self, weights: Weights) -> None:
+        self._net = Net(weights)
+        self.features = Features()
+        self.belief = Belief(weights)
+
+    def hear(self, moment: Moment) -> NDArray[np.bool_]:
+        """(8,) in which frames of the block somebody near is surely there."""
+        heard, its = moment.block, moment
+        found = self.features.of(heard, its.bands, its.explained, its.correlation)
+        logits = self._net.push(found)
+        logits[its.machine] = NOBODY
+        self.belief.push(logits, its.tonal, heard.levels)
+        return np.array(self.belief.sums[NEAR].held())
+
+
+@cache
+def quiet_room() -> tuple[Moment, ...]:
+    """0.96 s of white noise at −58 dBFS, always the same."""
+    frames = BEFORE_BLOCKS * BLOCK_FRAMES
+    noise = np.random.default_rng(112).standard_normal((frames, FRAME_SAMPLES))
+    pcm = np.round(noise * FULL_SCALE * 10 ** (ROOM_DBFS / 20)).astype("<i2")
+    blocks = Blocks()
+    whole = [block for frame in pcm if (block := blocks.push(frame.tobytes()))]
+    silent, nowhere = np.zeros(BLOCK_FRAMES, np.float32), np.zeros(BLOCK_FRAMES, bool)
+    return tuple(
+        Moment(block, block.sums[:, MEL].copy(), silent, 0.0, nowhere, nowhere)
+        for block in whole
+    )

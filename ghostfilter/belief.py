@@ -148,6 +148,10 @@ class Belief:
     def learn(self, other: Belief) -> None:
         """Believe what `other` does as well: the highest counts."""
         self._slow = list(map(max, self._slow, other._slow))  # noqa: SLF001 - a Belief
+        self.learn_sums(other)
+
+    def learn_sums(self, other: Belief) -> None:
+        """Be as sure as `other` is; what is judged slowly stays."""
         for mine, its in zip(self.sums, other.sums, strict=True):
             mine.highest = max(mine.highest, its.highest)
 

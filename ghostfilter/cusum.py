@@ -10,6 +10,9 @@ from __future__ import annotations
 
 OVERSHOOT = 15.0
 """The sum stops so far above the threshold, so that it is gone soon after a voice."""
+AHEAD_FRAMES = 4
+"""A block is judged at its end, 80 ms late on average. So a sum counts as there that
+would be in so many frames more, were they like the last four."""
 
 
 class Cusum:
@@ -30,13 +33,15 @@ class Cusum:
         """The last block's, one a frame."""
 
     def push(self, logits: list[float], drift: float) -> bool:
-        """Add a block's logits, each less `drift`; is any sum at the threshold?"""
+        """Add a block's logits, each less `drift`; is a sum at the threshold, or about
+        to be?"""
         if self.value == 0.0 and max(logits) <= drift:  # nobody: most blocks, 1 µs
             self._frame += len(logits)
             self.since = self._frame
             self.sums = [0.0] * len(logits)
             return False
-        value, most, sums = self.value, self._most, []
+        before = value = self.value
+        most, sums = self._most, []
         for logit in logits:
             value += logit - drift
             self._frame += 1
@@ -48,9 +53,15 @@ class Cusum:
             sums.append(value)
         self.value, self.sums = value, sums
         top = max(sums)
+        ahead = 2 * value - sums[-1 - min(AHEAD_FRAMES, len(sums) - 1)]
+        if top < self.threshold <= ahead:
+            top, lasts = self.threshold, [before, *sums[:-1]]
+            rose = [now > last for last, now in zip(lasts, sums, strict=True)]
+            self.sums = [top if up else now for up, now in zip(rose, sums, strict=True)]
         self.highest = max(self.highest, top)
         return top >= self.threshold
 
     def held(self) -> list[bool]:
-        """In which frames of the last block the sum was at the threshold."""
+        """In which frames of the last block the sum was at the threshold; where it is
+        about to be, those in which it rose."""
         return [value >= self.threshold for value in self.sums]

@@ -28,7 +28,7 @@ from ghostfilter.lone import Lone
 from ghostfilter.loud import DOUBTED, Loud
 from ghostfilter.net import Net, Weights, shipped_weights
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.spectra import BLOCK_FRAMES, Block, Blocks
+from ghostfilter.spectra import BLOCK_FRAMES, FRAME_BYTES, Block, Blocks
 from ghostfilter.sums import MEL
 from ghostfilter.tones import Tones
 from ghostfilter.vad import Vad
@@ -42,6 +42,8 @@ ECHO_DBFS = -70.0
 """… and it is no silence."""
 ANSWERED, UNASKED = 0.9, 0.4
 """How sure two knocks are of a person, when asked for and when not."""
+ANSWER_FRAMES = 75
+"""Who knocks more than 1.5 s before the second prompt ends does not yet answer it."""
 MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})
 QUIET_DBFS = -48.0
 QUIET_RISE_DB = 6.0
@@ -92,7 +94,7 @@ class Detector:
         self._answers, self._lone = Answers(), Lone()
         self._asked = 0
         self._asked_at = math.inf
-        """The frame at which the prompt began that asks for any sign."""
+        """The frame from which on the prompt that asks for any sign can be answered."""
         self._knocks_told = False
         self._knocks_weighed = 0
         self._near, self._distant, self._echoed = Stretch(), Stretch(), Stretch()
@@ -105,7 +107,8 @@ class Detector:
         self._echo.started(reference, self._blocks.frames)
         self._asked += 1
         if self._asked == ASKED:
-            self._asked_at = self._blocks.frames
+            its_frames = len(reference) // FRAME_BYTES
+            self._asked_at = self._blocks.frames + max(0, its_frames - ANSWER_FRAMES)
 
     def prompt_stopped(self) -> None:
         """Silence is sent again, from now on."""
@@ -173,11 +176,17 @@ class Detector:
         return self._voice()
 
     def _look_back(self, moment: Moment) -> None:
-        """Hear the call's beginning again once the line is known, if it was loud."""
-        assert self._beginning is not None  # noqa: S101 - who calls this has looked
-        if self._beginning.push(moment):
-            if self._beginning.is_worth_it(self._levels.floor_dbfs):
-                self._belief.learn(self._beginning.look_again(self._near))
+        """Hear who spoke at once: as if the line had been still before, and once more
+        when it is known, if the beginning was loud."""
+        beginning = self._beginning
+        assert beginning is not None  # noqa: S101 - who calls this has looked
+        is_whole = beginning.push(moment)
+        still = None if self._told else beginning.as_if_still(self._near)
+        if still is not None and self._near.first is not None:
+            self._belief.learn_sums(still)
+        if is_whole:
+            if beginning.is_worth_it(self._levels.floor_dbfs):
+                self._belief.learn(beginning.look_again(self._near))
             self._beginning = None
 
     def _hear_echo(self, block: Block) -> None:
@@ -203,7 +212,7 @@ class Detector:
         return None if is_machine else loud
 
     def _answering_knocks(self) -> Heard | None:
-        """Knocks since the second prompt asked for them, told once."""
+        """Knocks that answer the second prompt, told once."""
         if self._knocks_told or self._knocks_weighed == len(self._knocks.knocks):
             return None
         self._knocks_weighed = len(self._knocks.knocks)

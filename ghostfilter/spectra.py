@@ -16,7 +16,8 @@ from ghostfilter.sums import BINS as BINS
 from ghostfilter.sums import HZ_PER_BIN as HZ_PER_BIN
 from ghostfilter.sums import WEIGHTS, WINDOW
 from ghostfilter.sums import Floats as Floats
-from ghostfilter.vad import FRAME_BYTES, Vad
+from ghostfilter.vad import FRAME_BYTES as FRAME_BYTES
+from ghostfilter.vad import Vad
 
 BLOCK_FRAMES = 8
 FRAME_SAMPLES = 160

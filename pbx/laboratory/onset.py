@@ -4,13 +4,17 @@
 in a tenth of the development corpus 0.4 s and more pass before the word does. A wait
 counted from there is counted from a sound nobody could take for a voice. As in ITU-T
 P.56 speech is active where its level is near its own mean; so an onset is the first
-60 ms within 12 dB of that, and 6 dB above what was heard before it.
+60 ms within 12 dB of that, and 6 dB above what was heard before it. A recording's own
+room may come that near, above a line that is silent without it: what goes on unchanged
+for 0.3 s, 6 dB or more below the voice, counts as heard before it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
 
 FRAME_SECONDS = 0.02
 _SMOOTHED = 3
@@ -20,6 +24,12 @@ BELOW_DB = 12.0
 ABOVE_DB = 6.0
 LEAST_DB = 3.0
 """In loud noise nothing rises 6 dB; that near its mean level it is the voice."""
+ROOM_FRAMES = 15
+"""0.3 s …"""
+ROOM_DB = 3.0
+"""… half of whose frames lie within this, whose …"""
+ROOM_BELOW_DB = 6.0
+"""… median is so much below the voice's mean level, are a room, not a voice."""
 _BEFORE_FRAMES = 50
 _LEAST_BEFORE_FRAMES = 10
 _LOWEST = 2.6e-10
@@ -48,10 +58,29 @@ def onset_seconds(samples: NDArray[np.floating], starts: float) -> float:
     if not active.size:
         return 0.0
     level = _decibel(active.mean())
-    least = min(max(level - BELOW_DB, noise + ABOVE_DB), level - LEAST_DB)
     smooth = np.convolve(said, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")
-    heard = smooth >= 10 ** (0.1 * least)
-    return float(heard.argmax()) * FRAME_SECONDS
+    first = _first_over(smooth, 0, noise, level)
+    while (room := _room(said[first : first + ROOM_FRAMES], level)) is not None:
+        later = _first_over(smooth, first + 1, max(noise, room), level)
+        if later <= first or _decibel(said[first:later].min()) < room - ROOM_BELOW_DB:
+            break  # nothing rises over it; or it was softer meanwhile, so no room
+        first, noise = later, max(noise, room)
+    return first * FRAME_SECONDS
+
+
+def _first_over(smooth: Floats, since: int, noise: float, level: float) -> int:
+    """The first frame loud enough over `noise`, beside the voice's `level`; else 0."""
+    least = min(max(level - BELOW_DB, noise + ABOVE_DB), level - LEAST_DB)
+    heard = smooth[since:] >= 10 ** (0.1 * least)
+    return since + int(heard.argmax()) if heard.any() else 0
+
+
+def _room(power: Floats, level: float) -> float | None:
+    """The level of these frames, dBFS, if they are a room's: even, and too soft."""
+    if power.size < ROOM_FRAMES:
+        return None
+    low, middle, high = (_decibel(one) for one in np.percentile(power, (25, 50, 75)))
+    return middle if high - low <= ROOM_DB and middle <= level - ROOM_BELOW_DB else None
 
 
 def _decibel(power: float) -> float:

@@ -67,7 +67,7 @@ def test_nobody_is_lost_in_whole_calls(
     assert found.pocket.own_kept >= POCKETS_KEPT
     assert found.stress.own_kept >= STRESS_KEPT
     assert found.distant.own_released == found.distant.own_low_priority == 0
-    for delay in (found.people.delay, found.over_echo):
+    for delay in (found.words, found.over_echo):
         assert delay.median is not None
         assert delay.p95 is not None
         assert delay.median <= MEDIAN_SECONDS

@@ -19,7 +19,7 @@ OVER_ECHO = "speaks over the prompt, echo −20 dB"
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """From the first sign of life to the pass, in seconds."""
+    """How long people waited for their pass, in seconds."""
 
     n: int
     median: float | None
@@ -43,6 +43,7 @@ class Group:
     unsigned: int
     """Passed before the person had given a sign: something else was taken for one."""
     delay: Delay
+    """From the first sign of life."""
 
     @property
     def released_upper95(self) -> float:
@@ -72,7 +73,12 @@ class Figures:
     """Of people."""
     kinds: tuple[Group, ...]
     """Of people, by the class of their clip."""
+    words: Delay
+    """Of people whose voice let them pass: from the words that did."""
     over_echo: Delay
+    """The same of those who spoke while our prompt came back at −20 dB."""
+    heard_later: int
+    """How many of those people had said something before that did not."""
     pocket: Group
     stress: Group
     ghosts: tuple[Group, ...]
@@ -103,7 +109,9 @@ def figures(results: Sequence[Result]) -> Figures:
         people=group("people", people),
         behaviours=groups(people, lambda r: r.behaviour),
         kinds=groups(people, lambda r: r.kind),
-        over_echo=delay(r for r in people if r.behaviour == OVER_ECHO),
+        words=words(people),
+        over_echo=words(r for r in people if r.behaviour == OVER_ECHO),
+        heard_later=sum(r.is_heard_later for r in people),
         pocket=group("pocket mix", [r for r in clips if r.kind in POCKET_MIX]),
         stress=group("stress mix", clips),
         ghosts=groups(ghosts, lambda r: r.kind),
@@ -150,7 +158,16 @@ def group(name: str, results: Sequence[Result]) -> Group:
 
 def delay(results: Iterable[Result]) -> Delay:
     """How long these people waited after their first sign of life."""
-    waits = [w for r in results if (w := r.to_pass_seconds) is not None]
+    return _delay(r.to_pass_seconds for r in results)
+
+
+def words(results: Iterable[Result]) -> Delay:
+    """How long these people waited after the words that let them pass."""
+    return _delay(r.words_to_pass_seconds for r in results)
+
+
+def _delay(seconds: Iterable[float | None]) -> Delay:
+    waits = [one for one in seconds if one is not None]
     if not waits:
         return Delay(0, None, None)
     median, p95 = np.quantile(waits, [0.5, 0.95])

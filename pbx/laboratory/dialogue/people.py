@@ -74,6 +74,7 @@ class Play:
             (take.name,),
             bed,
             sign_seconds=min(moments) + take.late_seconds,
+            words_seconds=tuple(at + take.late_seconds for at in moments),
             is_coded=take.is_coded,
         )
 
@@ -215,6 +216,7 @@ def out_of_noise(play: Play) -> Scene:
         (take.name,),
         bed,
         sign_seconds=at + take.late_seconds,
+        words_seconds=(at + take.late_seconds,),
         is_coded=take.is_coded,
     )
 

@@ -46,7 +46,9 @@ def as_data(run: Run, found: Figures) -> dict[str, object]:
         "distant_released_without_second_prompt": found.distant_without_second,
         "faults_released": found.faults.released,
         "to_pass_seconds": _delay_data(people.delay),
-        "to_pass_over_echo_seconds": _delay_data(found.over_echo),
+        "words_to_pass_seconds": _delay_data(found.words),
+        "words_to_pass_over_echo_seconds": _delay_data(found.over_echo),
+        "people_heard_later": found.heard_later,
         "reasons": found.reasons,
         "behaviours": [_group_data(one) for one in found.behaviours],
         "classes": [_group_data(one) for one in found.kinds],
@@ -78,8 +80,10 @@ def as_markdown(run: Run, found: Figures) -> str:
         f" at most {people.released_upper95:.3%}) under the strictest policy a city"
         f" may declare, {people.own_released} under this city's; at low priority "
         f"{people.low_priority}.",
-        f"- First sign of life to pass: {_told(people.delay)}; speaking over our prompt"
-        f" that comes back at −20 dB: {_told(found.over_echo)}. "
+        f"- Words to pass: {_told(found.words)}; over our prompt that comes back at "
+        f"−20 dB: {_told(found.over_echo)}. {found.heard_later} had said something "
+        "before that did not let them pass.",
+        f"- First sign of life to pass, keys and knocks, too: {_told(people.delay)}. "
         f"{people.unsigned} passed before they had given their sign.",
         f"- Kept from operators or at low priority: pocket mix {_share(found.pocket)}, "
         f"stress mix {_share(found.stress)}; under this city's policy, no operator "

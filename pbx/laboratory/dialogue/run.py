@@ -26,6 +26,9 @@ CHUNK = 25
 MOST_TIMETABLES = 3
 
 
+_VOICES = frozenset({Reason.VOICE, Reason.WHISPER, Reason.CRY})
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One call, in a few words."""
@@ -46,6 +49,8 @@ class Result:
     asked: int
     ended_seconds: float
     sign_seconds: float | None
+    words_seconds: float | None
+    """When what he had said last at the call's end began to be heard; None: nothing."""
 
     @property
     def is_person(self) -> bool:
@@ -64,6 +69,23 @@ class Result:
             return None
         delay = self.ended_seconds - self.sign_seconds
         return delay if delay >= 0 else None
+
+    @property
+    def words_to_pass_seconds(self) -> float | None:
+        """From the words that let him pass to the pass; None if it was no voice."""
+        if self.words_seconds is None or self.ruling is not Ruling.PASS:
+            return None
+        if self.reason not in _VOICES:
+            return None
+        return self.ended_seconds - self.words_seconds
+
+    @property
+    def is_heard_later(self) -> bool:
+        """Whether earlier words than those had not let him pass."""
+        return (
+            self.words_to_pass_seconds is not None
+            and self.words_seconds != self.sign_seconds
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +242,7 @@ def _begins_like(ended: Ended, met: Timetable) -> bool:
 
 
 def _result(index: int, scene: Scene, ended: Ended) -> Result:
+    ended_at = round(ended.ticks * FRAME_SECONDS, 3)
     return Result(
         index=index,
         behaviour=scene.behaviour,
@@ -232,6 +255,9 @@ def _result(index: int, scene: Scene, ended: Ended) -> Result:
         reason=ended.verdict.reason,
         because=ended.verdict.because,
         asked=ended.asked,
-        ended_seconds=round(ended.ticks * FRAME_SECONDS, 3),
+        ended_seconds=ended_at,
         sign_seconds=scene.sign_seconds,
+        words_seconds=max(
+            (at for at in scene.words_seconds if at <= ended_at), default=None
+        ),
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ghostfilter.beginning import BEFORE_BLOCKS, LOOKED_AT_BLOCKS, Beginning, Moment
+from ghostfilter.beginning import (
+    BEFORE_BLOCKS,
+    LOOKED_AT_BLOCKS,
+    ROOM_DBFS,
+    SOON_BLOCKS,
+    Beginning,
+    Moment,
+    quiet_room,
+)
 from ghostfilter.belief import NEAR, Belief
 from ghostfilter.detector import Detector
 from ghostfilter.net import shipped_weights
@@ -55,6 +63,49 @@ def test_the_second_look_knows_a_voice_and_where_it_was() -> None:
     assert near.first < LOOKED_AT_BLOCKS * BLOCK_FRAMES
 
 
+def heard_as_if_still(pcm: bytes) -> tuple[list[Belief | None], Stretch]:
+    """After each block: what was believed then, and where somebody was in the end."""
+    beginning, near, believed = Beginning(WEIGHTS), Stretch(), []
+    for moment in beginning_of(pcm)[0]._moments:
+        beginning.push(moment)
+        believed.append(beginning.as_if_still(near))
+    return believed, near
+
+
+def test_who_speaks_at_once_is_heard_as_if_the_line_had_been_still() -> None:
+    believed, near = heard_as_if_still(spoken("Halo? Tolong!") + STILL * 2)
+    listened = [belief is not None for belief in believed]
+    before, after = SOON_BLOCKS - 1, len(believed) - LOOKED_AT_BLOCKS
+    during = LOOKED_AT_BLOCKS - before
+    assert listened == [False] * before + [True] * during + [False] * after
+    last = believed[LOOKED_AT_BLOCKS - 1]
+    assert last is not None
+    assert last.sureness(NEAR) >= 0.9
+    assert near.first is not None
+    assert near.first < SOON_BLOCKS * BLOCK_FRAMES
+
+
+def test_what_is_not_audible_at_once_is_not_heard_so() -> None:
+    believed, near = heard_as_if_still(STILL + spoken("Tolong!"))
+    assert believed == [None] * len(believed)
+    assert near.first is None
+
+
+def test_noise_at_once_is_nobody_though_the_line_had_been_still() -> None:
+    believed, near = heard_as_if_still(noise(2.5, -30))
+    assert believed[SOON_BLOCKS] is not None
+    assert near.first is None
+
+
+def test_the_quiet_room_is_quiet_and_always_the_same() -> None:
+    levels = [level for moment in quiet_room() for level in moment.block.levels]
+    assert len(levels) == BEFORE_BLOCKS * BLOCK_FRAMES
+    assert levels == pytest.approx([ROOM_DBFS] * len(levels), abs=2.5)
+    quiet_room.cache_clear()
+    again = [level for moment in quiet_room() for level in moment.block.levels]
+    assert again == levels
+
+
 def test_what_was_believed_before_stays() -> None:
     sure, unsure = Belief(WEIGHTS), Belief(WEIGHTS)
     voice = np.full((BLOCK_FRAMES, 2), 9.0, np.float32)
@@ -64,6 +115,10 @@ def test_what_was_believed_before_stays() -> None:
     person = sure.person
     sure.learn(unsure)
     assert sure.person == person > unsure.person
+    slowly = unsure.person
+    unsure.learn_sums(sure)
+    assert unsure.person == slowly
+    assert unsure.sureness(NEAR) == sure.sureness(NEAR)
     unsure.learn(sure)
     assert unsure.person == person
     assert unsure.sureness(NEAR) == sure.sureness(NEAR) >= 0.9
@@ -79,7 +134,8 @@ def told(pcm: bytes) -> list[tuple[int, Heard]]:
 def test_one_word_as_the_line_opens_passes(words: str) -> None:
     ((frame, sign),) = told(spoken(words) + STILL * 3)
     assert sign.sound in {Sound.NEAR_VOICE, Sound.WHISPER, Sound.CRY}
-    assert frame < 125
+    assert frame < LOOKED_AT_BLOCKS * BLOCK_FRAMES
+    assert sign.confidence >= 0.9 - 1e-9
     assert sign.from_frame < 60
 
 

@@ -6,12 +6,22 @@ from ghostfilter.cusum import OVERSHOOT, Cusum
 
 
 def test_it_adds_up_what_exceeds_the_drift() -> None:
-    one = Cusum(10.0)
+    one = Cusum(16.0)
     assert not one.push([3.0, 3.0, 3.0, 3.0], 1.0)
     assert one.sums == [2.0, 4.0, 6.0, 8.0]
-    assert one.push([3.0, -5.0], 1.0)
+    assert one.push([9.0, -5.0], 1.0)
     assert one.held() == [True, False]
-    assert one.highest == 10.0
+    assert one.highest == 16.0
+
+
+def test_who_would_be_there_four_frames_on_is_there() -> None:
+    one = Cusum(16.0)
+    assert one.push([0.0, 0.0, 2.0, 2.0, 2.0, 2.0], 0.0)
+    assert one.held() == [False, False, True, True, True, True]
+    assert one.highest == 16.0
+    assert one.value == 8.0
+    assert not Cusum(16.1).push([0.0, 0.0, 2.0, 2.0, 2.0, 2.0], 0.0)
+    assert not Cusum(16.0).push([4.0, 4.0, 0.0, 0.0, 0.0, 0.0], 0.0)
 
 
 def test_below_nothing_it_begins_anew_and_knows_since_when() -> None:

@@ -130,6 +130,22 @@ def test_two_knocks_when_asked_for_are_a_person_else_a_hint() -> None:
     assert [(sign.sound, sign.confidence) for sign in signs] == [(Sound.KNOCKS, 0.9)]
 
 
+@pytest.mark.parametrize(("seconds", "is_answer"), [(1.6, True), (2.4, False)])
+def test_knocks_answer_no_sooner_than_a_prompt_s_last_words(
+    seconds: float, is_answer: bool
+) -> None:
+    """Knocked 0.2 s into a prompt of so many seconds: is it nearly over then?"""
+    detector = Detector()
+    for _ in range(2):
+        detector.prompt_started(silence(seconds))
+    pcm = noise(0.2, -66) + knocked(2) + noise(2, -66)
+    told = [sign.sound for frame in frames(pcm) if (sign := detector.push(frame))]
+    assert told == [Sound.KNOCKS] * is_answer
+    heard = detector.evidence().get(Sound.KNOCKS)
+    assert heard is not None
+    assert heard.confidence == (0.9 if is_answer else 0.4)
+
+
 def test_knocks_in_our_own_prompt_are_not() -> None:
     prompt = knocked(2, dbfs=-12) + spoken("Tekan tombol apa saja.", dbfs=-20)
     echo = mixed(silence(0.18) + _softer(prompt * 2, 14), noise(8, -72))

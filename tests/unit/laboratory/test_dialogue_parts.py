@@ -295,15 +295,34 @@ def a_result(**more: object) -> Result:
         "asked": 1,
         "ended_seconds": 2.5,
         "sign_seconds": 2.0,
+        "words_seconds": 2.0,
     }
     return Result(**(values | more))  # type: ignore[arg-type]
+
+
+def test_a_wait_is_counted_from_the_words_that_let_him_pass() -> None:
+    once = a_result()
+    again = a_result(ended_seconds=9.0, words_seconds=8.75)
+    assert again.to_pass_seconds == 7.0
+    results = [
+        once,
+        again,
+        a_result(words_seconds=None),
+        a_result(reason=Reason.KNOCKS),
+        a_result(ruling=Ruling.LOW_PRIORITY, reason=Reason.DOUBT),
+    ]
+    waits = [result.words_to_pass_seconds for result in results]
+    assert waits == [0.5, 0.25, None, None, None]
+    assert [result.is_heard_later for result in results[:2]] == [False, True]
+    found = figures(results)
+    assert (found.words.n, found.words.median, found.heard_later) == (2, 0.375, 1)
 
 
 def test_figures_name_the_lost_and_count_the_rest() -> None:
     lost = {"ruling": Ruling.RELEASE, "reason": Reason.NOISE, "asked": 2}
     results = [
         a_result(),
-        a_result(ended_seconds=1.0),
+        a_result(ended_seconds=1.0, words_seconds=None),
         a_result(index=8, own_ruling=Ruling.LOW_PRIORITY, **lost),
         a_result(index=9, label="fault", kind="no-media", sign_seconds=None, **lost),
         a_result(label="ghost", kind="wind", sign_seconds=None, **lost),
@@ -325,6 +344,7 @@ def test_figures_name_the_lost_and_count_the_rest() -> None:
     )
     assert found.people.unsigned == 1
     assert (found.people.delay.n, found.people.delay.median) == (1, 0.5)
+    assert (found.words.n, found.words.median, found.heard_later) == (1, 0.5, 0)
     assert (found.pocket.kept, found.stress.kept) == (1.0, 0.5)
     assert (found.pocket.own_kept, found.stress.own_kept) == (0.0, 0.5)
     assert found.distant_without_second == 1

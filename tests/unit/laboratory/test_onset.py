@@ -27,6 +27,21 @@ def test_the_recordings_own_room_is_no_voice() -> None:
     assert onset_seconds(room_then_word, 2.0) == pytest.approx(0.7, abs=0.05)
 
 
+def test_a_loud_room_after_a_silent_line_is_no_voice_either() -> None:
+    room_then_word = clip(-70, (2.0, 1.7, -37), (2.7, 0.5, -25))
+    assert onset_seconds(room_then_word, 2.0) == pytest.approx(0.7, abs=0.05)
+
+
+def test_what_was_softer_meanwhile_is_no_room_but_a_first_word() -> None:
+    two_words = clip(-70, (2.0, 0.5, -33), (2.9, 0.5, -25))
+    assert onset_seconds(two_words, 2.0) == pytest.approx(0, abs=0.05)
+
+
+def test_a_soft_word_is_too_short_for_a_room() -> None:
+    soft_then_loud = clip(-70, (2.0, 0.2, -34), (2.2, 0.8, -25))
+    assert onset_seconds(soft_then_loud, 2.0) == pytest.approx(0, abs=0.05)
+
+
 def test_noise_as_loud_as_the_voice_hides_no_onset_for_ever() -> None:
     loud = clip(-25, (2.8, 1.0, -20))
     assert onset_seconds(loud, 2.0) == pytest.approx(0.8, abs=0.07)
