@@ -23,6 +23,8 @@ import pytest
 from tests.fakes import still_witness
 
 RETRIES = 2
+RETRY_SECONDS = 15.0
+"""A host that pauses its machines does so for a while."""
 SPOILT_SHARE = 0.02
 """Of a test's time: from here on its failure proves nothing about us."""
 
@@ -88,7 +90,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         stillness = item.config.stash[STILLNESS]
         item.add_marker(
-            pytest.mark.flaky(reruns=RETRIES, condition=stillness.has_spoilt_it)
+            pytest.mark.flaky(
+                reruns=RETRIES,
+                reruns_delay=RETRY_SECONDS,
+                condition=stillness.has_spoilt_it,
+            )
         )
 
 

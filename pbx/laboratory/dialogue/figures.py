@@ -78,7 +78,9 @@ class Figures:
     over_echo: Delay
     """The same of those who spoke while our prompt came back at −20 dB."""
     heard_later: int
-    """How many of those people had said something before that did not."""
+    """How many of those people had said something before that did not …"""
+    past_words: int
+    """… and how many passed only by what came long after their words."""
     pocket: Group
     stress: Group
     ghosts: tuple[Group, ...]
@@ -112,6 +114,7 @@ def figures(results: Sequence[Result]) -> Figures:
         words=words(people),
         over_echo=words(r for r in people if r.behaviour == OVER_ECHO),
         heard_later=sum(r.is_heard_later for r in people),
+        past_words=sum(r.is_past_words and r.ruling is Ruling.PASS for r in people),
         pocket=group("pocket mix", [r for r in clips if r.kind in POCKET_MIX]),
         stress=group("stress mix", clips),
         ghosts=groups(ghosts, lambda r: r.kind),

@@ -74,7 +74,7 @@ class Play:
             (take.name,),
             bed,
             sign_seconds=min(moments) + take.late_seconds,
-            words_seconds=tuple(at + take.late_seconds for at in moments),
+            words=tuple(words(take, at) for at in moments),
             is_coded=take.is_coded,
         )
 
@@ -98,6 +98,11 @@ class Play:
             self.between(low_db, high_db),
             sounds.room(self.dice),
         )
+
+
+def words(take: Take, at: float) -> tuple[float, float]:
+    """From when to when this utterance is to be heard, begun at that moment."""
+    return at + take.late_seconds, at - take.lead_seconds + take.needs_seconds
 
 
 def placed_over(take: Take, at: float, bed: Samples, factor: np.float32) -> None:
@@ -216,7 +221,7 @@ def out_of_noise(play: Play) -> Scene:
         (take.name,),
         bed,
         sign_seconds=at + take.late_seconds,
-        words_seconds=(at + take.late_seconds,),
+        words=(words(take, at),),
         is_coded=take.is_coded,
     )
 

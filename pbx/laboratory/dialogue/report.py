@@ -49,6 +49,7 @@ def as_data(run: Run, found: Figures) -> dict[str, object]:
         "words_to_pass_seconds": _delay_data(found.words),
         "words_to_pass_over_echo_seconds": _delay_data(found.over_echo),
         "people_heard_later": found.heard_later,
+        "people_passed_past_words": found.past_words,
         "reasons": found.reasons,
         "behaviours": [_group_data(one) for one in found.behaviours],
         "classes": [_group_data(one) for one in found.kinds],
@@ -82,7 +83,8 @@ def as_markdown(run: Run, found: Figures) -> str:
         f"{people.low_priority}.",
         f"- Words to pass: {_told(found.words)}; over our prompt that comes back at "
         f"−20 dB: {_told(found.over_echo)}. {found.heard_later} had said something "
-        "before that did not let them pass.",
+        f"before that did not let them pass; {found.past_words} more passed only by "
+        "what came long after their words.",
         f"- First sign of life to pass, keys and knocks, too: {_told(people.delay)}. "
         f"{people.unsigned} passed before they had given their sign.",
         f"- Kept from operators or at low priority: pocket mix {_share(found.pocket)}, "

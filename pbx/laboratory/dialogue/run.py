@@ -26,6 +26,9 @@ CHUNK = 25
 MOST_TIMETABLES = 3
 
 
+SOON = 2.5
+"""Seconds. A call's beginning is heard again as late as that (`beginning.py`); who
+passes later passes by something else."""
 _VOICES = frozenset({Reason.VOICE, Reason.WHISPER, Reason.CRY})
 
 
@@ -50,7 +53,10 @@ class Result:
     ended_seconds: float
     sign_seconds: float | None
     words_seconds: float | None
-    """When what he had said last at the call's end began to be heard; None: nothing."""
+    """When the words began to be heard at whose end, or soon after, the call ended;
+    None: there were none."""
+    is_past_words: bool
+    """Whether all his words were over long before."""
 
     @property
     def is_person(self) -> bool:
@@ -258,6 +264,9 @@ def _result(index: int, scene: Scene, ended: Ended) -> Result:
         ended_seconds=ended_at,
         sign_seconds=scene.sign_seconds,
         words_seconds=max(
-            (at for at in scene.words_seconds if at <= ended_at), default=None
+            (begun for begun, over in scene.words if begun <= ended_at <= over + SOON),
+            default=None,
         ),
+        is_past_words=bool(scene.words)
+        and all(over + SOON < ended_at for _, over in scene.words),
     )

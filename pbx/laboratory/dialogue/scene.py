@@ -35,8 +35,8 @@ class Scene:
     sound: Samples = field(repr=False)
     sign_seconds: float | None = None
     """When a person gives his first sign of life; None: nobody is there."""
-    words_seconds: tuple[float, ...] = ()
-    """When each thing he says is first loud enough to be heard."""
+    words: tuple[tuple[float, float], ...] = ()
+    """From when to when each thing he says is to be heard, in seconds."""
     key: tuple[float, str] | None = None
     """A key that reaches us as an event, and when."""
     line: Line = Line()

@@ -230,6 +230,8 @@ def test_each_person_can_be_heard_in_time(
         assert scene.is_person
         assert scene.sign_seconds is not None
         assert 0 < scene.sign_seconds < met.seconds - 0.05
+        for begun, over in scene.words:
+            assert scene.sign_seconds <= begun < over <= play.seconds
         assert scene.sound.size == round(play.seconds * RATE)
         if scene.key is None:
             at = round(scene.sign_seconds * RATE)
@@ -296,6 +298,7 @@ def a_result(**more: object) -> Result:
         "ended_seconds": 2.5,
         "sign_seconds": 2.0,
         "words_seconds": 2.0,
+        "is_past_words": False,
     }
     return Result(**(values | more))  # type: ignore[arg-type]
 
@@ -309,13 +312,14 @@ def test_a_wait_is_counted_from_the_words_that_let_him_pass() -> None:
         again,
         a_result(words_seconds=None),
         a_result(reason=Reason.KNOCKS),
-        a_result(ruling=Ruling.LOW_PRIORITY, reason=Reason.DOUBT),
+        a_result(ruling=Ruling.LOW_PRIORITY, reason=Reason.DOUBT, is_past_words=True),
     ]
     waits = [result.words_to_pass_seconds for result in results]
     assert waits == [0.5, 0.25, None, None, None]
     assert [result.is_heard_later for result in results[:2]] == [False, True]
-    found = figures(results)
+    found = figures([*results, a_result(words_seconds=None, is_past_words=True)])
     assert (found.words.n, found.words.median, found.heard_later) == (2, 0.375, 1)
+    assert found.past_words == 1
 
 
 def test_figures_name_the_lost_and_count_the_rest() -> None:
