@@ -67,23 +67,16 @@ STILLNESS = pytest.StashKey[Stillness]()
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     folder = Path(tempfile.mkdtemp(prefix="gerbang-still-"))
+    session.config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     cores = sorted(os.sched_getaffinity(0))
     files = [folder / f"core-{core}" for core in cores]
     watching = [sys.executable, "-S", still_witness.__file__]
-    witnesses = []
     for core, file in zip(cores, files, strict=True):
         file.touch()
-        whom = [str(file), str(os.getpid()), str(core)]
-        witnesses.append(subprocess.Popen([*watching, *whom], start_new_session=True))
+        # Apart: a test that looks for what it left running must not find them.
+        whom = [str(file), str(os.getpid()), str(core), "apart"]
+        subprocess.run([*watching, *whom], check=True)
     session.config.stash[STILLNESS] = Stillness(files)
-
-    def end() -> None:
-        for witness in witnesses:
-            witness.kill()
-            witness.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    session.config.add_cleanup(end)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.fakes import still_witness
-from tests.stillness import Stillness
+from tests.stillness import STILLNESS, Stillness
 
 PATIENCE_SECONDS = 20.0
 
@@ -66,6 +67,25 @@ def test_the_core_that_stood_still_longest_counts(tmp_path: Path) -> None:
     files[0].write_text("")
     files[1].write_text(f"{stillness.since} {stillness.since + 0.5}\n")
     assert stillness.seconds() == pytest.approx(0.5)
+
+
+def test_the_witnesses_of_this_run_are_nobodys_children(
+    pytestconfig: pytest.Config,
+) -> None:
+    folder = pytestconfig.stash[STILLNESS].files[0].parent
+    watching = [
+        process
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        if str(folder / "core-") in " ".join(process.info["cmdline"] or [])
+    ]
+    assert len(watching) == len(os.sched_getaffinity(0))
+    assert os.getpid() not in {process.info["ppid"] for process in watching}
+
+
+def test_the_witness_ends_when_its_file_is_gone(witness) -> None:
+    file, process = witness
+    file.unlink()
+    assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_witness_ends_with_whom_it_watches_for(tmp_path: Path) -> None:
