@@ -3,8 +3,10 @@
 Whole calls run in real time: where a virtual machine is paused by its host for a tenth
 of a second five times a second, a voice arrives in crumbs, and no code of ours can mend
 that. Witnesses beside each pytest process (`tests/fakes/still_witness.py`) measure it.
-Only what failed while the machine provably stood still is tried again, twice at most:
-the closing line counts it (`rerun`), its report says how long. Other failures stand.
+Only a test of whole calls or live processes that failed while the machine provably
+stood still is tried again, twice at most and within its own time limit. The closing
+line counts it (`rerun`), and every failed try is told with how long that was. A pause
+is no licence to lose a caller: read those tries. Other failures stand.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from pathlib import Path
 
 import pytest
 
+from pbx.settings import PROJECT
 from tests.fakes import still_witness
 
 RETRIES = 2
-RETRY_SECONDS = 15.0
+RETRY_SECONDS = 10.0
 """A host that pauses its machines does so for a while."""
+IN_REAL_TIME = ("tests/calls", "tests/integration")
+SECTION = "the machine"
 SPOILT_SHARE = 0.02
 """Of a test's time: from here on its failure proves nothing about us."""
 
@@ -80,7 +85,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folders = [PROJECT / folder for folder in IN_REAL_TIME]
     for item in items:
+        if not any(item.path.is_relative_to(folder) for folder in folders):
+            continue
         stillness = item.config.stash[STILLNESS]
         item.add_marker(
             pytest.mark.flaky(
@@ -103,8 +111,14 @@ def pytest_runtest_makereport(
     report = yield
     stillness = item.config.stash[STILLNESS]
     if report.failed and stillness.seconds():
-        report.sections.append(("the machine", stillness.sentence()))
+        report.sections.append((SECTION, stillness.sentence()))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("rerun", []):
+        for text in (text for name, text in report.sections if name == SECTION):
+            terminalreporter.write_line(f"{report.nodeid}, a failed try: {text}")
 
 
 def _whole_lines(file: Path) -> list[str]:

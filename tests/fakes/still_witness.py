@@ -15,8 +15,8 @@ from pathlib import Path
 
 EVERY_SECONDS = 0.02
 STILL_SECONDS = 0.1
-"""Two busy cores wake a sleeper within a few milliseconds; nobody who is awake lets it
-wait for five frames of a telephone."""
+"""Five frames of a telephone. Beside 24 busy loops on two cores nobody waited so long
+in 20 s."""
 
 
 def watch(file: Path, companion: int) -> None:

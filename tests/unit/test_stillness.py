@@ -40,10 +40,16 @@ def until(done) -> None:
 def test_a_pause_is_seen_by_whom_it_stopped(witness) -> None:
     file, process = witness
     stillness = Stillness([file])
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(3 * still_witness.STILL_SECONDS)  # the pause itself
-    process.send_signal(signal.SIGCONT)
-    until(file.read_text)
+
+    def pause() -> str:
+        """Again, if it had not begun to watch when it was stopped."""
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(3 * still_witness.STILL_SECONDS)  # the pause itself
+        process.send_signal(signal.SIGCONT)
+        time.sleep(3 * still_witness.EVERY_SECONDS)
+        return file.read_text()
+
+    until(pause)
     assert stillness.seconds() >= 2 * still_witness.STILL_SECONDS
     assert "The machine stood still for " in stillness.sentence()
 
