@@ -51,6 +51,8 @@ class CallResult:
     """Everything the caller was sent."""
     audio_times: list[float] = field(default_factory=list)
     """Loop time at which each frame came."""
+    audio_began: float = 0.0
+    """Loop time at which the caller named himself; no frame of ours can be earlier."""
     exec_result: int | None = None
     hung_up: bool = False
 
@@ -165,7 +167,7 @@ class _Dialogue:
         except OSError:
             return -1
         writer.write(b"\x01\x00\x10" + uuid.bytes)
-        began = asyncio.get_running_loop().time()
+        began = self.result.audio_began = asyncio.get_running_loop().time()
         talk = asyncio.create_task(self._talk(writer, began))
         hear = asyncio.create_task(self._hear(reader))
         try:

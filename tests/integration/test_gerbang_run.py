@@ -105,7 +105,7 @@ async def test_whatever_falls_is_replaced_and_the_end_leaves_nothing(
 
     [old] = city.freeze("intake-1")
     took = await until(lambda: city.processes().get("intake-1") not in (None, old))
-    assert 2.0 < took < 3.8
+    assert 2.0 < took < 10
     assert not psutil.pid_exists(old)
     measured("intake-1 replaced after SIGSTOP", took)
 

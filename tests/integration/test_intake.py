@@ -290,7 +290,7 @@ async def test_hangup_said_while_the_audio_stays_is_believed(worker: Worker) -> 
         writer.write(b"200 result=1\n")
     assert (await reader.readline()).startswith(b'EXEC "AudioSocket"')
     writer.write(b"HANGUP\n")
-    await until(lambda: worker.figures.outcomes["caller-left"] == 1, 1.0)
+    await until(lambda: worker.figures.outcomes["caller-left"] == 1)
     writer.close()
 
 
@@ -342,11 +342,12 @@ async def test_what_we_do_not_know_goes_back_to_the_dialplan(
 async def test_frames_come_without_pause_and_never_far_ahead(worker: Worker) -> None:
     result = await place_call(worker.agi_port, Caller(key="1", key_at_seconds=0.9))
     times = result.audio_times
-    first = times[0]
-    ahead = [first + 0.06 + i * 0.02 - at for i, at in enumerate(times)]
+    # Counted from the caller's first byte: a late reader or a late first frame can only
+    # make this smaller, so the bound holds on a machine of any speed.
+    ahead = [result.audio_began + (i + 1) * 0.02 - at for i, at in enumerate(times)]
     assert len(times) >= 40
-    assert max(ahead) < 0.1, "prompt and hang-up are heard late when we run ahead"
-    assert min(ahead) > -0.2
+    assert max(ahead) <= 3 * 0.02 + 0.001, "prompt and hang-up are heard late"
+    assert min(ahead) > -2.0, "frames were lost or held back"
 
 
 async def test_the_prompt_is_heard_whole_and_then_silence(worker: Worker) -> None:
