@@ -1,6 +1,8 @@
-"""Which processes a test itself has started."""
+"""Which processes a test itself has started, and what was mounted for them."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import psutil
 
@@ -22,3 +24,9 @@ def command_line(process: psutil.Process) -> str | None:
         return " ".join(process.cmdline())
     except psutil.NoSuchProcess:  # a ZombieProcess is one, too
         return None
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """What is mounted at or below `folder`; other tests mount disks of their own."""
+    places = (Path(part.mountpoint) for part in psutil.disk_partitions(all=True))
+    return [str(place) for place in places if place.is_relative_to(folder.resolve())]
