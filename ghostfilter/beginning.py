@@ -33,6 +33,8 @@ LOOKED_AT_BLOCKS = 9
 """1.44 s: what is heard again …"""
 BEFORE_BLOCKS = 6
 """… after the 0.96 s that followed it."""
+STILL_BLOCKS = 12
+"""1.92 s: so long it is heard as if a quiet room had come before."""
 SOON_BLOCKS = 3
 """Worth it if in the first 0.48 s …"""
 RISE_DB = 15.0
@@ -80,9 +82,9 @@ class Beginning:
         """What to believe of the block pushed last, had a quiet room come before the
         call; adds to `near` where somebody surely is. None where nobody listens: in the
         first 0.48 s (then at once to all of it), if nothing was audible in it, and
-        after 1.44 s."""
+        after 1.92 s."""
         count = len(self._moments)
-        if count < SOON_BLOCKS or count > LOOKED_AT_BLOCKS:
+        if count < SOON_BLOCKS or count > STILL_BLOCKS:
             return None
         new = self._moments[-1:]
         if count == SOON_BLOCKS and self._is_audible(AUDIBLE_DBFS):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ghostfilter.cusum import Cusum
 from ghostfilter.net import Weights
-from ghostfilter.spectra import BLOCK_FRAMES, Floats
+from ghostfilter.spectra import BLOCK_FRAMES, HALF_FRAMES, Floats
+from ghostfilter.weighing import Weighing
 
 SLOW_FRAMES = 40
 NEAR = 0
@@ -47,12 +48,9 @@ FLOOR_BLOCKS, FLOOR_PLACE = 12, 1
 """How quiet it is: the second softest 160 ms of the last 2 s."""
 LOUD_BLOCKS = 5
 """How loud: the loudest frame of the last 0.8 s."""
-DRIFT = (-1.25, 1.0)
-"""Logit of a frame that speaks neither for nor against anybody, in noise …"""
-QUIET_DRIFT = (1.5, 0.0)
-"""… so much more where it is quiet (there cloth sounds like a whisper) …"""
-LOUD_DRIFT = (-1.0, 0.0)
-"""… and less where it is loud."""
+VOICE_DRIFT = 1.0
+"""Logit of a frame that speaks neither for nor against any voice; for a near one
+`ghostfilter.weighing` knows."""
 SURE_SLOPE = 0.1
 """Of sureness: 8 short of the sum that is `sure`, 0.8; at it, 0.9."""
 SLOPE = 0.3
@@ -67,7 +65,6 @@ _MIX[NEAR, [0, 2]] = _MIX[ANY_VOICE, [1, 3]] = 1.0
 _MIX[ANY_VOICE, [0, 2]] = VOICE_SHARE
 """Makes all of them out of the net's two in one product."""
 _SHIFTS = list(zip(2 * QUIET_DOUBT, 2 * LOUD_DOUBT, strict=True))
-_DRIFTS = list(zip(DRIFT, QUIET_DRIFT, LOUD_DRIFT, strict=True))
 _KEPT = SLOW_FRAMES - 1
 
 
@@ -92,6 +89,7 @@ class Belief:
         "_new",
         "_levels",
         "_peaks",
+        "_weighing",
         "echo_doubt",
         "is_machine",
         "sums",
@@ -108,6 +106,7 @@ class Belief:
         """Mean level of each of the last blocks, dBFS."""
         self._peaks = [0.0] * LOUD_BLOCKS
         """Their loudest frames."""
+        self._weighing = Weighing()
         self.echo_doubt = 0.0
         """How much lower doubt begins because our own prompt is known to come back."""
         self.is_machine = False
@@ -137,13 +136,20 @@ class Belief:
             max(before, now - quiet * more + loud * less)
             for before, now, (more, less) in zip(self._slow, slow, _SHIFTS, strict=True)
         ]
-        near, voice = [
-            one.push(new, drift + quiet * more + loud * less)
-            for one, new, (drift, more, less) in zip(
-                self.sums, logits.T.tolist(), _DRIFTS, strict=True
-            )
-        ]
-        return near or voice
+        near = self.sums[NEAR].push(self._weighing.push(logits, levels))
+        heard: list[float] = (logits[:, ANY_VOICE] - VOICE_DRIFT).tolist()
+        return self.sums[ANY_VOICE].push(heard) or near
+
+    @property
+    def is_rising(self) -> bool:
+        """Whether somebody near is on his way to be sure."""
+        return 0.0 < self.sums[NEAR].value < self.sums[NEAR].threshold
+
+    def is_sure_with(self, logits: Floats, levels: list[float]) -> bool:
+        """Half a block, twice, which will come again, whole: is somebody surely near
+        with its first half? Believes it, if so."""
+        weights = self._weighing.look(logits, levels)
+        return self.sums[NEAR].is_sure_with(weights[:HALF_FRAMES])
 
     def learn(self, other: Belief) -> None:
         """Believe what `other` does as well: the highest counts."""

@@ -1,7 +1,6 @@
 """Is somebody there by now? E. S. Page's cumulative sum test (Biometrika 41, 1954).
 
-Each frame's logit, less what noise is allowed, is added up; below zero the sum begins
-anew. Clear speech is sure in a fifth of a second, fainter speech later, and no window
+What each frame weighs for somebody is added up; below zero the sum begins anew. Clear speech is sure in a fifth of a second, fainter speech later, and no window
 must be chosen. (An average of 240 ms that found as many people took twice as many
 pockets for them.)
 """
@@ -32,18 +31,17 @@ class Cusum:
         self.sums: list[float] = []
         """The last block's, one a frame."""
 
-    def push(self, logits: list[float], drift: float) -> bool:
-        """Add a block's logits, each less `drift`; is a sum at the threshold, or about
-        to be?"""
-        if self.value == 0.0 and max(logits) <= drift:  # nobody: most blocks, 1 µs
-            self._frame += len(logits)
+    def push(self, weights: list[float]) -> bool:
+        """Add what a block's frames weigh; is a sum at the threshold, or about to be?"""
+        if self.value == 0.0 and max(weights) <= 0.0:  # nobody: most blocks, 1 µs
+            self._frame += len(weights)
             self.since = self._frame
-            self.sums = [0.0] * len(logits)
+            self.sums = [0.0] * len(weights)
             return False
         before = value = self.value
         most, sums = self._most, []
-        for logit in logits:
-            value += logit - drift
+        for weight in weights:
+            value += weight
             self._frame += 1
             if value <= 0.0:
                 value = 0.0
@@ -60,6 +58,18 @@ class Cusum:
             self.sums = [top if up else now for up, now in zip(rose, sums, strict=True)]
         self.highest = max(self.highest, top)
         return top >= self.threshold
+
+    def is_sure_with(self, weights: list[float]) -> bool:
+        """Would it be, or be about to be, were these frames pushed? Remembers only
+        that it was sure."""
+        values = [self.value]
+        for weight in weights:
+            values.append(max(0.0, values[-1] + weight))
+        ahead = 2 * values[-1] - values[-1 - min(AHEAD_FRAMES, len(weights))]
+        if max(*values, ahead) < self.threshold:
+            return False
+        self.highest = max(self.highest, self.threshold)
+        return True
 
     def held(self) -> list[bool]:
         """In which frames of the last block the sum was at the threshold; where it is

@@ -28,7 +28,7 @@ from ghostfilter.lone import Lone
 from ghostfilter.loud import DOUBTED, Loud
 from ghostfilter.net import Net, Weights, shipped_weights
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.spectra import BLOCK_FRAMES, FRAME_BYTES, Block, Blocks
+from ghostfilter.spectra import BLOCK_FRAMES, FRAME_BYTES, HALF_FRAMES, Block, Blocks
 from ghostfilter.sums import MEL
 from ghostfilter.tones import Tones
 from ghostfilter.vad import Vad
@@ -52,6 +52,7 @@ SILENT_FLOOR_DBFS = -66.0
 
 
 _NOT_OURS = bytes(BLOCK_FRAMES)
+_FIRST_HALF = np.arange(BLOCK_FRAMES) < HALF_FRAMES
 
 
 class Detector:
@@ -64,6 +65,7 @@ class Detector:
         "_beginning",
         "_belief",
         "_blocks",
+        "_counted",
         "_distant",
         "_echo",
         "_echoed",
@@ -101,6 +103,8 @@ class Detector:
         self._ours = bytearray()
         """One byte a frame: whether it was our own prompt's echo."""
         self._told = False
+        self._counted = 0
+        """So many frames of the next block are known to be a near person's."""
 
     def prompt_started(self, reference: bytes) -> None:
         """From now on this is sent to the caller: 8 kHz 16-bit, from its beginning."""
@@ -121,7 +125,11 @@ class Detector:
         every key. Raises ValueError for a frame of another length.
         """
         block = self._blocks.push(frame)
-        return None if block is None else self._hear(block)
+        if block is not None:
+            return self._hear(block)
+        if self._blocks.is_half and self._belief.is_rising and not self._told:
+            return self._hear_half(self._blocks.half())
+        return None
 
     def evidence(self) -> Evidence:
         """Everything heard so far."""
@@ -166,12 +174,29 @@ class Detector:
         tonal = self._tones.explains()
         if self._belief.push(logits, tonal, block.levels):
             self._find_voices(block)
+        self._counted = 0
         if self._beginning is not None:
             now = self._echo.correlation
             kept = (bands.copy(), explained, now, machine.copy(), tonal.copy())
             self._look_back(Moment(block, *kept))
         if self._told or self._near.first is None:
             return None
+        self._told = True
+        return self._voice()
+
+    def _hear_half(self, block: Block) -> Heard | None:
+        """Whoever is nearly sure does not wait for the rest of the block."""
+        if self._tones.machine().any():
+            return None
+        bands = block.sums[:, MEL].copy()
+        bands, explained = self._echo.without_half(bands, block.first_frame)
+        now = self._echo.correlation
+        features = self._features.of_half(block, bands, explained, now)
+        if not self._belief.is_sure_with(self._net.look(features), block.levels):
+            return None
+        since = self._belief.sums[NEAR].since
+        self._near.push(block, _FIRST_HALF, self._features, since)
+        self._counted = HALF_FRAMES
         self._told = True
         return self._voice()
 
@@ -202,6 +227,7 @@ class Detector:
         """Add the frames in which somebody surely is near, or far."""
         sums = self._belief.sums
         near = np.array(sums[NEAR].held())
+        near[: self._counted] = False
         self._near.push(block, near, self._features, sums[NEAR].since)
         far = np.array(sums[ANY_VOICE].held()) & ~near
         self._distant.push(block, far, self._features, sums[ANY_VOICE].since)

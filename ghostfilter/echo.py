@@ -232,6 +232,25 @@ class Echo:
         frames = np.dot(bands, _BANDS_ONCE)
         self._correlate(np.log(bands + EPSILON), start)
         self._bound(bands, frames, lowest, start)
+        left = self._take_out(bands, lowest, start)
+        if self._place is None:
+            self._unsure = min(self._unsure + FADES, LEAST)
+        frames += EPSILON
+        self.explained = 1.0 - np.dot(left, _BANDS_ONCE) / frames
+        return left
+
+    def without_half(self, bands: Floats, first_frame: int) -> tuple[Floats, Floats]:
+        """The same of a block that will come again, whole, by what is known already;
+        and what is `explained` of it."""
+        if first_frame - LATEST >= self._until:
+            return bands, _NONE
+        start = max(0, first_frame - self._from - LATEST + 1 + _PAD)
+        left = self._take_out(bands, self._floor(), start)
+        frames = np.dot(bands, _BANDS_ONCE) + EPSILON
+        return left, 1.0 - np.dot(left, _BANDS_ONCE) / frames
+
+    def _take_out(self, bands: Floats, lowest: Floats, start: int) -> Floats:
+        """(8, 24) what is left of the bands without the echo that may be in them."""
         expected = self._expected(start)
         expected *= OVER
         # Not below the line's own noise: a hole in it would sound like a voice.
@@ -240,8 +259,6 @@ class Echo:
         np.minimum(least, bands, out=least)
         left: Floats = np.subtract(bands, expected, out=expected)
         np.maximum(left, least, out=left)
-        frames += EPSILON
-        self.explained = 1.0 - np.dot(left, _BANDS_ONCE) / frames
         return left
 
     def _floor(self) -> Floats:
@@ -265,7 +282,6 @@ class Echo:
         most = np.maximum.reduce(sums)
         if self._place is None:
             most -= self._unsure
-            self._unsure = min(self._unsure + FADES, LEAST)
         return np.asarray(np.exp(most, out=most))
 
     def _bound(self, bands: Floats, frames: Floats, lowest: Floats, start: int) -> None:

@@ -97,6 +97,14 @@ class Features:
         out[:, _REST + 5] = np.dot(log, _TILT)
         return out.copy()
 
+    def of_half(
+        self, block: Block, bands: Floats, explained: Floats, correlation: float
+    ) -> Floats:
+        """The same of a block that will come again, whole."""
+        found = self.of(block, bands, explained, correlation)
+        self._at -= 1
+        return found
+
     @property
     def hertz(self) -> Floats:
         """(8,) the pitch of the last block's frames, where they are harmonic."""

@@ -124,6 +124,16 @@ class Net:
 
     def push(self, features: Floats) -> Floats:
         """(8, features) → (8, 2) logits: near person, any voice."""
+        logits = self.look(features)
+        self._turn += 1
+        if self._turn == TURNS:
+            self._turn = 0
+            for line in self._lines:
+                line.rewind()
+        return logits
+
+    def look(self, features: Floats) -> Floats:
+        """The same, and nothing of it is remembered."""
         weights, turn, none = self._weights, self._turn, self._none
         step, taken, seen = self._step, self._taken, self._seen
         layers = self._turns[turn]
@@ -135,11 +145,7 @@ class Net:
             np.dot(seen, whole, out=step)
             np.maximum(step, none, out=step)
             np.add(new, step, out=following)
-        self._turn += 1
-        if self._turn == TURNS:
-            self._turn = 0
-            for line in self._lines:
-                line.rewind()
+        # Written where the next frames go: they will take its place.
         logits: Floats = np.dot(self._hidden, weights.out)
         logits += self._out_bias
         return logits

@@ -6,12 +6,15 @@ counted from there is counted from a sound nobody could take for a voice. As in 
 P.56 speech is active where its level is near its own mean; so an onset is the first
 60 ms within 12 dB of that, and 6 dB above what was heard before it. A recording's own
 room may come that near, above a line that is silent without it: what goes on unchanged
-for 0.3 s, 6 dB or more below the voice, counts as heard before it.
+for 0.3 s, 6 dB or more below the voice, counts as heard before it. And a click is no
+word: a sound without a pitch that is over within 0.1 s, and after which nothing is
+heard for 0.3 s, where little noise could hide either.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
@@ -30,6 +33,15 @@ ROOM_DB = 3.0
 """… half of whose frames lie within this, whose …"""
 ROOM_BELOW_DB = 6.0
 """… median is so much below the voice's mean level, are a room, not a voice."""
+CLICK_FRAMES = 5
+"""0.1 s; the shortest word lasts as long, and has a vowel."""
+CLICK_OVER_DB = 10.0
+"""The voice so much over the noise: else a click may be what noise left of a word."""
+PITCHED = 0.45
+"""A frame that repeats itself so well may have a pitch."""
+_PITCH_SAMPLES = 320
+_LAGS = slice(10, 115)
+"""70 to 800 Hz."""
 _BEFORE_FRAMES = 50
 _LEAST_BEFORE_FRAMES = 10
 _LOWEST = 2.6e-10
@@ -58,8 +70,8 @@ def onset_seconds(samples: NDArray[np.floating], starts: float) -> float:
     if not active.size:
         return 0.0
     level = _decibel(active.mean())
-    smooth = np.convolve(said, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")
-    first = _first_over(smooth, 0, noise, level)
+    smooth = _smoothed(said)
+    first = _first_word(samples, start, said, noise, level)
     while (room := _room(said[first : first + ROOM_FRAMES], level)) is not None:
         later = _first_over(smooth, first + 1, max(noise, room), level)
         if later <= first or _decibel(said[first:later].min()) < room - ROOM_BELOW_DB:
@@ -68,11 +80,59 @@ def onset_seconds(samples: NDArray[np.floating], starts: float) -> float:
     return first * FRAME_SECONDS
 
 
+def _first_word(
+    samples: Floats, start: int, said: Floats, noise: float, level: float
+) -> int:
+    """The first frame after `start` loud enough, clicks left out."""
+    smooth = _smoothed(said)
+    first = _first_over(smooth, 0, noise, level)
+    if level - noise < CLICK_OVER_DB:
+        return first
+    least = 10 ** (0.1 * _least(noise, level))
+    while True:
+        loud = np.flatnonzero(
+            smooth[first : first + CLICK_FRAMES + ROOM_FRAMES] >= least
+        )
+        lasts = int(loud[-1]) + 1 if loud.size else 0
+        if not 0 < lasts <= CLICK_FRAMES:
+            return first
+        heard = first + np.flatnonzero(
+            said[first : first + lasts + _SMOOTHED - 1] >= least
+        )
+        if any(_is_pitched(samples, start + int(frame)) for frame in heard):
+            return first
+        later = _first_over(smooth, first + lasts, noise, level)
+        if later <= first:
+            return first  # it was all there is
+        first = later
+
+
+def _is_pitched(samples: Floats, frame: int) -> bool:
+    """Whether a frame, with 10 ms around it, repeats itself."""
+    begin = max(0, frame * 160 - 80)
+    heard = samples[begin : begin + _PITCH_SAMPLES + _LAGS.stop].astype(np.float64)
+    if heard.size < _PITCH_SAMPLES + _LAGS.stop:
+        return True  # cut off: nobody knows
+    heard -= heard.mean()
+    now = heard[:_PITCH_SAMPLES]
+    later = sliding_window_view(heard, _PITCH_SAMPLES)[_LAGS]
+    energy = np.sqrt(np.einsum("ij,ij->i", later, later) * (now @ now))
+    return bool((later @ now >= PITCHED * energy + _LOWEST).any())
+
+
+def _smoothed(power: Floats) -> Floats:
+    return np.convolve(power, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")
+
+
 def _first_over(smooth: Floats, since: int, noise: float, level: float) -> int:
     """The first frame loud enough over `noise`, beside the voice's `level`; else 0."""
-    least = min(max(level - BELOW_DB, noise + ABOVE_DB), level - LEAST_DB)
-    heard = smooth[since:] >= 10 ** (0.1 * least)
+    heard = smooth[since:] >= 10 ** (0.1 * _least(noise, level))
     return since + int(heard.argmax()) if heard.any() else 0
+
+
+def _least(noise: float, level: float) -> float:
+    """From which level on, dBFS, a frame is heard."""
+    return min(max(level - BELOW_DB, noise + ABOVE_DB), level - LEAST_DB)
 
 
 def _room(power: Floats, level: float) -> float | None:

@@ -1,0 +1,123 @@
+"""How much each frame speaks for a person near the phone.
+
+The net says what a frame sounds like. What it says of any voice over half a second, how
+much the level moves, how loud the line is and how far the frame stands over it tell
+cloth, engines and echoes from people as well, so all of it is weighed: a logistic
+regression on frames of whole calls, made by `python -m pbx.laboratory.training.weigh`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ghostfilter.spectra import BLOCK_FRAMES, Floats
+
+LOWEST, HIGHEST = np.float32(-10.0), np.float32(12.0)
+"""Logits beyond these are as good as these."""
+QUICK_FRAMES, SLOW_FRAMES = 12, 24
+"""The voice's averages: 0.24 s and 0.48 s."""
+MOVING_BLOCKS = 3
+"""How much the level moves: its standard deviation in the last 0.48 s …"""
+MOST_MOVED_DB = 6.0
+"""… up to this."""
+FLOOR_BLOCKS, FLOOR_PLACE = 12, 1
+"""How loud the line is: the second softest 160 ms of the last 2 s …"""
+SOFTEST_DBFS, LOUDEST_DBFS = -66.0, -36.0
+"""… between these."""
+LEAST_OVER_DB, MOST_OVER_DB = -10.0, 40.0
+"""How far a frame stands over it, between these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What each counts, in log-odds × SCALE. A frame of sum 0 says nothing."""
+
+    near: float
+    """For each logit the net gives to somebody near …"""
+    quick: float
+    slow: float
+    """… and to any voice, on average of 0.24 s (less, if it has only begun) and 0.48 s."""
+    moved: float
+    """For each dB by which the level moves …"""
+    loud: float
+    """… the line is loud …"""
+    over: float
+    """… and the frame stands over it."""
+    always: float
+    """A frame is nobody's until something speaks for it."""
+
+
+SCALE = 3.1
+"""So that sums are of the size that `sure` has had since decision 13."""
+SHARES = Shares(1.724, -1.621, 3.385, 0.756, 0.2892, 0.2226, -8.435)
+
+_KEPT = SLOW_FRAMES - 1
+
+
+def _averages(shares: Shares) -> Floats:
+    """(8, 31): what makes, of a row of voice logits, what its averages count."""
+    ends = np.arange(BLOCK_FRAMES)[:, None] + SLOW_FRAMES
+    places = np.arange(_KEPT + BLOCK_FRAMES)[None]
+    made = np.zeros((BLOCK_FRAMES, _KEPT + BLOCK_FRAMES), np.float32)
+    for share, frames in ((shares.quick, QUICK_FRAMES), (shares.slow, SLOW_FRAMES)):
+        made += share / frames * ((places < ends) & (places >= ends - frames))
+    return made
+
+
+_AVERAGES = _averages(SHARES)
+
+
+class Weighing:
+    """One call's frames, weighed. `push` every block."""
+
+    __slots__ = ("_line", "_means", "_moves")
+
+    def __init__(self) -> None:
+        self._line = np.full(_KEPT + BLOCK_FRAMES, -6.0, np.float32)
+        """The last logits of any voice; before the call there was none."""
+        self._means: list[float] = []
+        """Mean level of each of the last blocks, dBFS …"""
+        self._moves: list[tuple[float, float]] = []
+        """… and of the last few the sums of levels, and of their squares."""
+
+    def push(self, logits: Floats, levels: list[float]) -> list[float]:
+        """(8, 2) logits of a block and its frames' levels (dBFS) → what each frame
+        weighs, for somebody near (> 0) or against."""
+        line = self._line
+        line[:_KEPT] = line[BLOCK_FRAMES:]
+        near, line[_KEPT:] = np.minimum(np.maximum(logits, LOWEST), HIGHEST).T
+        spoken = np.dot(_AVERAGES, line)
+        spoken += near * SHARES.near
+        floor = self._floor(levels)
+        loud = min(max(floor, SOFTEST_DBFS), LOUDEST_DBFS) - SOFTEST_DBFS
+        moved = min(self._moved(levels), MOST_MOVED_DB)
+        same = SHARES.always + SHARES.moved * moved + SHARES.loud * loud
+        return [
+            said
+            + same
+            + SHARES.over * min(max(level - floor, LEAST_OVER_DB), MOST_OVER_DB)
+            for said, level in zip(spoken.tolist(), levels, strict=True)
+        ]
+
+    def look(self, logits: Floats, levels: list[float]) -> list[float]:
+        """The same, and nothing of it is remembered."""
+        kept = self._line.copy(), self._means[:], self._moves[:]
+        found = self.push(logits, levels)
+        self._line, self._means, self._moves = kept
+        return found
+
+    def _floor(self, levels: list[float]) -> float:
+        self._means.append(sum(levels) / len(levels))
+        del self._means[:-FLOOR_BLOCKS]
+        return sorted(self._means)[min(FLOOR_PLACE, len(self._means) - 1)]
+
+    def _moved(self, levels: list[float]) -> float:
+        self._moves.append((sum(levels), sum(level * level for level in levels)))
+        del self._moves[:-MOVING_BLOCKS]
+        frames = len(self._moves) * len(levels)
+        total, squares = map(sum, zip(*self._moves, strict=True))
+        mean = total / frames
+        return math.sqrt(max(0.0, squares / frames - mean * mean))
