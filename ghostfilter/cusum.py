@@ -1,7 +1,8 @@
 """Is somebody there by now? E. S. Page's cumulative sum test (Biometrika 41, 1954).
 
-What each frame weighs for somebody is added up; below zero the sum begins anew. Clear speech is sure in a fifth of a second, fainter speech later, and no window
-must be chosen. (An average of 240 ms that found as many people took twice as many
+What each frame weighs for somebody is added up; below zero the sum begins anew. Clear
+speech is sure in a fifth of a second, fainter speech later, and no window must be
+chosen. (An average of 240 ms that found as many people took twice as many
 pockets for them.)
 """
 
@@ -32,7 +33,7 @@ class Cusum:
         """The last block's, one a frame."""
 
     def push(self, weights: list[float]) -> bool:
-        """Add what a block's frames weigh; is a sum at the threshold, or about to be?"""
+        """Add what a block's frames weigh; is a sum at the threshold, or soon to be?"""
         if self.value == 0.0 and max(weights) <= 0.0:  # nobody: most blocks, 1 µs
             self._frame += len(weights)
             self.since = self._frame

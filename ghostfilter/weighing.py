@@ -9,7 +9,7 @@ regression on frames of whole calls, made by `python -m pbx.laboratory.training.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
 LOWEST, HIGHEST = np.float32(-10.0), np.float32(12.0)
 """Logits beyond these are as good as these."""
+NOBODY = -6.0
+"""The voice's before the call."""
 QUICK_FRAMES, SLOW_FRAMES = 12, 24
 """The voice's averages: 0.24 s and 0.48 s."""
 MOVING_BLOCKS = 3
@@ -39,7 +41,7 @@ class Shares:
     """For each logit the net gives to somebody near …"""
     quick: float
     slow: float
-    """… and to any voice, on average of 0.24 s (less, if it has only begun) and 0.48 s."""
+    """… and to any voice, on average of 0.24 and 0.48 s: one that goes on counts."""
     moved: float
     """For each dB by which the level moves …"""
     loud: float
@@ -52,55 +54,46 @@ class Shares:
 
 SCALE = 3.1
 """So that sums are of the size that `sure` has had since decision 13."""
-SHARES = Shares(1.724, -1.621, 3.385, 0.756, 0.2892, 0.2226, -8.435)
+SHARES = Shares(1.5805, -1.1822, 2.9615, 0.6411, 0.248, 0.2045, -7.7833)
+SEEN = 6
+"""All but `always` is looked at in each frame."""
 
 _KEPT = SLOW_FRAMES - 1
+_COUNTS = np.array(astuple(SHARES)[:SEEN], np.float32)
 
 
-def _averages(shares: Shares) -> Floats:
-    """(8, 31): what makes, of a row of voice logits, what its averages count."""
+def _average(frames: int) -> Floats:
+    """(8, 31): what makes, of a row of frames, their last eight averages."""
     ends = np.arange(BLOCK_FRAMES)[:, None] + SLOW_FRAMES
     places = np.arange(_KEPT + BLOCK_FRAMES)[None]
-    made = np.zeros((BLOCK_FRAMES, _KEPT + BLOCK_FRAMES), np.float32)
-    for share, frames in ((shares.quick, QUICK_FRAMES), (shares.slow, SLOW_FRAMES)):
-        made += share / frames * ((places < ends) & (places >= ends - frames))
-    return made
+    inside = (places < ends) & (places >= ends - frames)
+    return (inside / frames).astype(np.float32)
 
 
-_AVERAGES = _averages(SHARES)
+_AVERAGES = np.concatenate((_average(QUICK_FRAMES), _average(SLOW_FRAMES)))
 
 
 class Weighing:
     """One call's frames, weighed. `push` every block."""
 
-    __slots__ = ("_line", "_means", "_moves")
+    __slots__ = ("_line", "_means", "_moves", "_seen")
 
     def __init__(self) -> None:
-        self._line = np.full(_KEPT + BLOCK_FRAMES, -6.0, np.float32)
-        """The last logits of any voice; before the call there was none."""
+        self._line = np.full(_KEPT + BLOCK_FRAMES, NOBODY, np.float32)
+        """The last logits of any voice."""
         self._means: list[float] = []
         """Mean level of each of the last blocks, dBFS …"""
         self._moves: list[tuple[float, float]] = []
         """… and of the last few the sums of levels, and of their squares."""
+        self._seen = np.empty((SEEN, BLOCK_FRAMES), np.float32)
 
     def push(self, logits: Floats, levels: list[float]) -> list[float]:
         """(8, 2) logits of a block and its frames' levels (dBFS) → what each frame
         weighs, for somebody near (> 0) or against."""
-        line = self._line
-        line[:_KEPT] = line[BLOCK_FRAMES:]
-        near, line[_KEPT:] = np.minimum(np.maximum(logits, LOWEST), HIGHEST).T
-        spoken = np.dot(_AVERAGES, line)
-        spoken += near * SHARES.near
-        floor = self._floor(levels)
-        loud = min(max(floor, SOFTEST_DBFS), LOUDEST_DBFS) - SOFTEST_DBFS
-        moved = min(self._moved(levels), MOST_MOVED_DB)
-        same = SHARES.always + SHARES.moved * moved + SHARES.loud * loud
-        return [
-            said
-            + same
-            + SHARES.over * min(max(level - floor, LEAST_OVER_DB), MOST_OVER_DB)
-            for said, level in zip(spoken.tolist(), levels, strict=True)
-        ]
+        weights: Floats = np.dot(_COUNTS, self.see(logits, levels))
+        weights += SHARES.always
+        found: list[float] = weights.tolist()
+        return found
 
     def look(self, logits: Floats, levels: list[float]) -> list[float]:
         """The same, and nothing of it is remembered."""
@@ -108,6 +101,21 @@ class Weighing:
         found = self.push(logits, levels)
         self._line, self._means, self._moves = kept
         return found
+
+    def see(self, logits: Floats, levels: list[float]) -> Floats:
+        """(6, 8): what there is to be weighed of each frame, in the order of `Shares`.
+        The next call writes it anew."""
+        line, seen = self._line, self._seen
+        line[:_KEPT] = line[BLOCK_FRAMES:]
+        seen[0], line[_KEPT:] = np.minimum(np.maximum(logits, LOWEST), HIGHEST).T
+        seen[1:3] = np.dot(_AVERAGES, line).reshape(2, BLOCK_FRAMES)
+        floor = self._floor(levels)
+        seen[3] = min(self._moved(levels), MOST_MOVED_DB)
+        seen[4] = min(max(floor, SOFTEST_DBFS), LOUDEST_DBFS) - SOFTEST_DBFS
+        seen[5] = [
+            min(max(level - floor, LEAST_OVER_DB), MOST_OVER_DB) for level in levels
+        ]
+        return seen
 
     def _floor(self, levels: list[float]) -> float:
         self._means.append(sum(levels) / len(levels))

@@ -127,9 +127,7 @@ class Theatre:
 
     def play(self, index: int) -> Played:
         """Play the call of that number. Raises CorpusError for too poor a corpus."""
-        drafted = draft(
-            self._stock, self._usual, self._seed, index, has_mobile=self._has_mobile
-        )
+        drafted = self.drafted(index)
         met = self._usual
         for _ in range(MOST_TIMETABLES):
             frames, ended = self._perform(drafted, met)
@@ -146,6 +144,12 @@ class Theatre:
             for said in ended.said
         )
         return Played(_result(index, drafted.scene, ended), frames, ended, prompts)
+
+    def drafted(self, index: int) -> Draft:
+        """That call before it is played. Raises CorpusError for too poor a corpus."""
+        return draft(
+            self._stock, self._usual, self._seed, index, has_mobile=self._has_mobile
+        )
 
     def _perform(
         self, drafted: Draft, met: Timetable
