@@ -10,6 +10,7 @@ from ghostfilter.beginning import (
     LOOKED_AT_BLOCKS,
     ROOM_DBFS,
     SOON_BLOCKS,
+    STILL_BLOCKS,
     Beginning,
     Moment,
     quiet_room,
@@ -75,10 +76,10 @@ def heard_as_if_still(pcm: bytes) -> tuple[list[Belief | None], Stretch]:
 def test_who_speaks_at_once_is_heard_as_if_the_line_had_been_still() -> None:
     believed, near = heard_as_if_still(spoken("Halo? Tolong!") + STILL * 2)
     listened = [belief is not None for belief in believed]
-    before, after = SOON_BLOCKS - 1, len(believed) - LOOKED_AT_BLOCKS
-    during = LOOKED_AT_BLOCKS - before
+    before, after = SOON_BLOCKS - 1, len(believed) - STILL_BLOCKS
+    during = STILL_BLOCKS - before
     assert listened == [False] * before + [True] * during + [False] * after
-    last = believed[LOOKED_AT_BLOCKS - 1]
+    last = believed[STILL_BLOCKS - 1]
     assert last is not None
     assert last.sureness(NEAR) >= 0.9
     assert near.first is not None

@@ -9,9 +9,9 @@ import pytest
 
 from ghostfilter.belief import (
     ALARMING_DBFS,
+    ANY_VOICE,
     BURIED_ECHO_DB,
     CLEAR_ECHO_DB,
-    DRIFT,
     ECHO_DOUBT,
     LOUD_DBFS,
     LOUD_FLOOR_DBFS,
@@ -19,6 +19,7 @@ from ghostfilter.belief import (
     QUIET_FLOOR_DBFS,
     SLOW_FRAMES,
     SOFT_DBFS,
+    VOICE_DRIFT,
     Belief,
     echo_doubt,
 )
@@ -54,19 +55,34 @@ def after(
     return belief
 
 
-def test_to_be_sure_takes_as_long_as_the_voice_is_faint() -> None:
-    clear, faint = 4.0 + DRIFT[NEAR], 2.0 + DRIFT[NEAR]
-    assert after(*[clear] * 10).sureness(NEAR) == pytest.approx(0.9)
-    assert after(*[clear] * 9).sureness(NEAR) < 0.9
-    assert after(*[faint] * 20).sureness(NEAR) == pytest.approx(0.9)
-    assert after(*[faint] * 19).sureness(NEAR) < 0.9
-    assert after(*[DRIFT[NEAR] - 0.1] * 200).sureness(NEAR) < 0.2
+def test_the_fainter_a_voice_the_longer_it_takes_to_be_sure() -> None:
+    def blocks_until_sure(logit: float) -> int:
+        spoken = [-8.0] * 48
+        while after(*spoken, *[logit] * BLOCK_FRAMES).sureness(NEAR) < 0.9:
+            spoken += [logit] * BLOCK_FRAMES
+        return len(spoken) // BLOCK_FRAMES - 5
+
+    assert blocks_until_sure(8.0) < blocks_until_sure(4.0) < blocks_until_sure(2.0)
+    assert after(*[0.0] * 400).sureness(NEAR) < 0.5
 
 
-def test_in_a_quiet_line_it_takes_more_to_be_sure() -> None:
-    weak = [-8.0] * 96 + [1.0] * 24
-    quiet = after(*weak, level=QUIET_FLOOR_DBFS).sureness(NEAR)
-    assert quiet < 0.9 <= after(*weak, level=LOUD_FLOOR_DBFS).sureness(NEAR)
+def test_any_voice_takes_as_long_as_it_is_faint() -> None:
+    assert after(*[5.0] * 10).sureness(ANY_VOICE) == pytest.approx(0.9)
+    assert after(*[5.0] * 9).sureness(ANY_VOICE) < 0.9
+    assert after(*[VOICE_DRIFT - 0.1] * 200).sureness(ANY_VOICE) < 0.2
+
+
+def test_half_a_block_may_make_sure_and_is_not_pushed() -> None:
+    belief = after(*[-8.0] * 48, *[4.0] * 16)
+    spoken = np.full((BLOCK_FRAMES, 2), 9.0, np.float32)
+    assert belief.is_rising
+    before = belief.sums[NEAR].value
+    assert not belief.is_sure_with(-spoken, levels(NOISE))
+    assert belief.is_sure_with(spoken, levels(NOISE))
+    assert belief.sums[NEAR].value == before
+    assert belief.sureness(NEAR) == pytest.approx(0.9)
+    assert not after(*[-8.0] * 48).is_rising
+    assert not after(*[9.0] * 48).is_rising
 
 
 def test_a_single_bang_is_forgiven() -> None:

@@ -8,6 +8,7 @@ import pytest
 from ghostfilter.detector import Detector
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import PERSON, Heard, Sound
+from ghostfilter.spectra import BLOCK_FRAMES, HALF_FRAMES
 from ghostfilter.tones import Tones
 from tests.unit.ghostfilter.sounds import (
     RATE,
@@ -48,6 +49,35 @@ def test_somebody_who_speaks_after_silence_is_told_once_within_half_a_second() -
     assert voice.over_floor_db > 10
     assert evidence.person >= 0.9
     assert evidence.voices >= 0.5
+
+
+def test_who_is_nearly_sure_does_not_wait_for_the_block_s_end() -> None:
+    words = spoken("Tolong, ada kebakaran di rumah saya!")
+    at_half = 0
+    for late in range(8):
+        told, evidence = listen(noise(1.0 + late / 50, -70) + words + noise(1.0, -70))
+        frame, voice = told[0]
+        assert (frame + 1) % BLOCK_FRAMES in (0, HALF_FRAMES)
+        at_half += (frame + 1) % BLOCK_FRAMES == HALF_FRAMES
+        assert voice.confidence >= 0.9 - 1e-9
+        assert voice.from_frame <= frame
+        whole = evidence.get(Sound.NEAR_VOICE)
+        assert whole is not None
+        assert whole.frames <= len(frames(words)) + BLOCK_FRAMES, "none counted twice"
+    assert 0 < at_half < 8
+
+
+def test_a_network_s_tone_is_not_looked_at_by_halves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    detector = Detector()
+    words = frames(noise(1.0, -70) + spoken("Tolong, ada kebakaran di rumah saya!"))
+    whole = np.ones(BLOCK_FRAMES, np.bool_)
+    for number, frame in enumerate(words):
+        sign = detector.push(frame)
+        monkeypatch.setattr(detector._tones, "_machine", whole)  # noqa: SLF001
+        if sign is not None:
+            assert (number + 1) % BLOCK_FRAMES == 0
 
 
 def test_somebody_who_speaks_at_once_is_heard() -> None:

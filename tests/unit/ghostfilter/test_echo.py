@@ -147,3 +147,34 @@ def test_the_next_prompt_starts_with_the_old_delay() -> None:
                 after.append(left.sum())
     assert echo.delay_seconds == pytest.approx(0.2, abs=0.03)
     assert sum(after) < 0.15 * sum(before)
+
+
+def test_half_a_block_is_cleaned_as_the_whole_will_be_and_teaches_nothing() -> None:
+    line = mixed(silence(0.2) + softer(PROMPT, 22), noise(3, -75))
+    looked, plain, blocks = Echo(), Echo(), Blocks()
+    looked.started(PROMPT, 0)
+    plain.started(PROMPT, 0)
+    heard_of_it = left_of_it = 0.0
+    for frame in frames(line):
+        block = blocks.push(frame)
+        if blocks.is_half:
+            half = blocks.half()
+            bands = mel_power(half.power)
+            left, explained = looked.without_half(bands, half.first_frame)
+            assert explained.max() <= 1.0
+            if blocks.frames > 50:
+                heard_of_it += float(bands[:4].sum())
+                left_of_it += float(left[:4].sum())
+        if block is not None:
+            whole = mel_power(block.power)
+            assert whole[:4] == pytest.approx(bands[:4], rel=1e-3, abs=1e-9)
+            cleaned = plain.without(whole, block.first_frame)
+            assert (looked.without(whole, block.first_frame) == cleaned).all()
+    assert left_of_it < 0.15 * heard_of_it
+
+
+def test_half_a_block_long_after_a_prompt_is_left_alone() -> None:
+    bands = np.ones((8, 24), np.float32)
+    left, explained = Echo().without_half(bands, 500)
+    assert left is bands
+    assert not explained.any()
