@@ -210,7 +210,8 @@ class Detector:
         if still is not None and self._near.first is not None:
             self._belief.learn_sums(still)
         if is_whole:
-            if beginning.is_worth_it(self._levels.floor_dbfs):
+            is_unsure = not self._told  # who surely is there need not be heard again
+            if is_unsure and beginning.is_worth_it(self._levels.floor_dbfs):
                 self._belief.learn(beginning.look_again(self._near))
             self._beginning = None
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import astuple, dataclass
+from operator import mul
 
 import numpy as np
 
 from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
-LOWEST, HIGHEST = np.float32(-10.0), np.float32(12.0)
+LOWEST, HIGHEST = -10.0, 12.0
 """Logits beyond these are as good as these."""
 NOBODY = -6.0
 """The voice's before the call."""
@@ -71,12 +72,16 @@ def _average(frames: int) -> Floats:
 
 
 _AVERAGES = np.concatenate((_average(QUICK_FRAMES), _average(SLOW_FRAMES)))
+# As large as what they are compared with: a lone number costs 0.5 µs more each time.
+_LOWEST, _HIGHEST = (
+    np.full((BLOCK_FRAMES, 2), logit, np.float32) for logit in (LOWEST, HIGHEST)
+)
 
 
 class Weighing:
     """One call's frames, weighed. `push` every block."""
 
-    __slots__ = ("_line", "_means", "_moves", "_seen")
+    __slots__ = ("_averages", "_bounded", "_line", "_means", "_moves", "_seen")
 
     def __init__(self) -> None:
         self._line = np.full(_KEPT + BLOCK_FRAMES, NOBODY, np.float32)
@@ -86,6 +91,8 @@ class Weighing:
         self._moves: list[tuple[float, float]] = []
         """… and of the last few the sums of levels, and of their squares."""
         self._seen = np.empty((SEEN, BLOCK_FRAMES), np.float32)
+        self._averages = self._seen[1:3].reshape(2 * BLOCK_FRAMES)
+        self._bounded = np.empty((BLOCK_FRAMES, 2), np.float32)
 
     def push(self, logits: Floats, levels: list[float]) -> list[float]:
         """(8, 2) logits of a block and its frames' levels (dBFS) → what each frame
@@ -107,13 +114,17 @@ class Weighing:
         The next call writes it anew."""
         line, seen = self._line, self._seen
         line[:_KEPT] = line[BLOCK_FRAMES:]
-        seen[0], line[_KEPT:] = np.minimum(np.maximum(logits, LOWEST), HIGHEST).T
-        seen[1:3] = np.dot(_AVERAGES, line).reshape(2, BLOCK_FRAMES)
+        bounded = np.maximum(logits, _LOWEST, out=self._bounded)
+        np.minimum(bounded, _HIGHEST, out=bounded)
+        seen[0], line[_KEPT:] = bounded.T
+        np.dot(_AVERAGES, line, out=self._averages)
         floor = self._floor(levels)
         seen[3] = min(self._moved(levels), MOST_MOVED_DB)
         seen[4] = min(max(floor, SOFTEST_DBFS), LOUDEST_DBFS) - SOFTEST_DBFS
+        least, most = floor + LEAST_OVER_DB, floor + MOST_OVER_DB
         seen[5] = [
-            min(max(level - floor, LEAST_OVER_DB), MOST_OVER_DB) for level in levels
+            (least if level < least else most if level > most else level) - floor
+            for level in levels
         ]
         return seen
 
@@ -123,9 +134,10 @@ class Weighing:
         return sorted(self._means)[min(FLOOR_PLACE, len(self._means) - 1)]
 
     def _moved(self, levels: list[float]) -> float:
-        self._moves.append((sum(levels), sum(level * level for level in levels)))
-        del self._moves[:-MOVING_BLOCKS]
-        frames = len(self._moves) * len(levels)
-        total, squares = map(sum, zip(*self._moves, strict=True))
-        mean = total / frames
-        return math.sqrt(max(0.0, squares / frames - mean * mean))
+        moves = self._moves
+        moves.append((sum(levels), sum(map(mul, levels, levels))))
+        del moves[:-MOVING_BLOCKS]
+        frames = len(moves) * len(levels)
+        mean = sum([total for total, _ in moves]) / frames
+        square = sum([squares for _, squares in moves]) / frames
+        return math.sqrt(max(0.0, square - mean * mean))
