@@ -44,8 +44,6 @@ CLEAR_ECHO_DB, BURIED_ECHO_DB = 10.0, 6.0
 """Where our own prompt comes back hardly louder than the line's noise, little is left
 of whoever speaks meanwhile: so much lower doubt begins, by degrees, from the first of
 these heights over the floor to the second."""
-FLOOR_BLOCKS, FLOOR_PLACE = 12, 1
-"""How quiet it is: the second softest 160 ms of the last 2 s."""
 LOUD_BLOCKS = 5
 """How loud: the loudest frame of the last 0.8 s."""
 VOICE_DRIFT = 1.0
@@ -87,7 +85,6 @@ class Belief:
         "_line",
         "_slow",
         "_new",
-        "_levels",
         "_peaks",
         "_weighing",
         "echo_doubt",
@@ -102,8 +99,6 @@ class Belief:
         self._doubt = weights.doubt.tolist()
         self.sums = [Cusum(sum_) for sum_ in weights.sure.tolist()]
         """Of each kind, NEAR and ANY_VOICE: when is it sure?"""
-        self._levels = [0.0] * FLOOR_BLOCKS
-        """Mean level of each of the last blocks, dBFS."""
         self._peaks = [0.0] * LOUD_BLOCKS
         """Their loudest frames."""
         self._weighing = Weighing()
@@ -128,6 +123,7 @@ class Belief:
         np.dot(logits, _MIX, out=self._new)
         if np.count_nonzero(tonal):
             self._new[tonal, _TONELESS] = NOBODY
+        weights = self._weighing.push(logits, levels)
         means = np.dot(_MEANS, line)
         # Four numbers: Python compares them at a third of what numpy takes.
         slow = np.maximum.reduce(means).tolist()
@@ -136,7 +132,7 @@ class Belief:
             max(before, now - quiet * more + loud * less)
             for before, now, (more, less) in zip(self._slow, slow, _SHIFTS, strict=True)
         ]
-        near = self.sums[NEAR].push(self._weighing.push(logits, levels))
+        near = self.sums[NEAR].push(weights)
         heard: list[float] = (logits[:, ANY_VOICE] - VOICE_DRIFT).tolist()
         return self.sums[ANY_VOICE].push(heard) or near
 
@@ -185,10 +181,9 @@ class Belief:
     def _surroundings(self, levels: list[float]) -> tuple[float, float]:
         """How quiet line and sound are just now, 0 (a person may be buried) … 1; and
         how alarming a sound is, 0 … 1 (loud, out of a line that is softer)."""
-        self._levels.append(sum(levels) / len(levels))
         self._peaks.append(max(levels))
-        del self._levels[0], self._peaks[0]
-        floor, peak = sorted(self._levels)[FLOOR_PLACE], max(self._peaks)
+        del self._peaks[0]
+        floor, peak = self._weighing.floor_dbfs, max(self._peaks)
         quiet = _share(floor, LOUD_FLOOR_DBFS, QUIET_FLOOR_DBFS)
         loud = _share(peak, *ALARMING_DBFS) * _share(floor, *STILL_DBFS)
         return quiet * _share(peak, LOUD_DBFS, SOFT_DBFS), loud

@@ -70,6 +70,7 @@ class Detector:
         "_echo",
         "_echoed",
         "_features",
+        "_is_nearly_sure",
         "_knocks",
         "_knocks_told",
         "_knocks_weighed",
@@ -103,6 +104,8 @@ class Detector:
         self._ours = bytearray()
         """One byte a frame: whether it was our own prompt's echo."""
         self._told = False
+        self._is_nearly_sure = False
+        """Whether half a block more may be enough."""
         self._counted = 0
         """So many frames of the next block are known to be a near person's."""
 
@@ -127,7 +130,7 @@ class Detector:
         block = self._blocks.push(frame)
         if block is not None:
             return self._hear(block)
-        if self._blocks.is_half and self._belief.is_rising and not self._told:
+        if self._is_nearly_sure and self._blocks.is_half:
             return self._hear_half(self._blocks.half())
         return None
 
@@ -179,6 +182,7 @@ class Detector:
             now = self._echo.correlation
             kept = (bands.copy(), explained, now, machine.copy(), tonal.copy())
             self._look_back(Moment(block, *kept))
+        self._is_nearly_sure = not self._told and self._belief.is_rising
         if self._told or self._near.first is None:
             return None
         self._told = True

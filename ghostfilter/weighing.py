@@ -81,7 +81,15 @@ _LOWEST, _HIGHEST = (
 class Weighing:
     """One call's frames, weighed. `push` every block."""
 
-    __slots__ = ("_averages", "_bounded", "_line", "_means", "_moves", "_seen")
+    __slots__ = (
+        "_averages",
+        "_bounded",
+        "_line",
+        "_means",
+        "_moves",
+        "_seen",
+        "floor_dbfs",
+    )
 
     def __init__(self) -> None:
         self._line = np.full(_KEPT + BLOCK_FRAMES, NOBODY, np.float32)
@@ -90,6 +98,8 @@ class Weighing:
         """Mean level of each of the last blocks, dBFS …"""
         self._moves: list[tuple[float, float]] = []
         """… and of the last few the sums of levels, and of their squares."""
+        self.floor_dbfs = 0.0
+        """How loud the line is; 0 until two blocks are known."""
         self._seen = np.empty((SEEN, BLOCK_FRAMES), np.float32)
         self._averages = self._seen[1:3].reshape(2 * BLOCK_FRAMES)
         self._bounded = np.empty((BLOCK_FRAMES, 2), np.float32)
@@ -131,7 +141,10 @@ class Weighing:
     def _floor(self, levels: list[float]) -> float:
         self._means.append(sum(levels) / len(levels))
         del self._means[:-FLOOR_BLOCKS]
-        return sorted(self._means)[min(FLOOR_PLACE, len(self._means) - 1)]
+        if len(self._means) <= FLOOR_PLACE:
+            return self._means[0]
+        self.floor_dbfs = sorted(self._means)[FLOOR_PLACE]
+        return self.floor_dbfs
 
     def _moved(self, levels: list[float]) -> float:
         moves = self._moves
