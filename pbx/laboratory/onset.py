@@ -72,7 +72,7 @@ def onset_seconds(samples: NDArray[np.floating], starts: float) -> float:
     level = _decibel(active.mean())
     smooth = _smoothed(said)
     first = _first_word(samples, start, said, noise, level)
-    while (room := _room(said[first : first + ROOM_FRAMES], level)) is not None:
+    while (room := _room(said[first : first + ROOM_FRAMES], noise, level)) is not None:
         later = _first_over(smooth, first + 1, max(noise, room), level)
         if later <= first or _decibel(said[first:later].min()) < room - ROOM_BELOW_DB:
             break  # nothing rises over it; or it was softer meanwhile, so no room
@@ -135,12 +135,14 @@ def _least(noise: float, level: float) -> float:
     return min(max(level - BELOW_DB, noise + ABOVE_DB), level - LEAST_DB)
 
 
-def _room(power: Floats, level: float) -> float | None:
-    """The level of these frames, dBFS, if they are a room's: even, and too soft."""
+def _room(power: Floats, noise: float, level: float) -> float | None:
+    """The level of these frames, dBFS, if they are a room's: heard, even, too soft."""
     if power.size < ROOM_FRAMES:
         return None
     low, middle, high = (_decibel(one) for one in np.percentile(power, (25, 50, 75)))
-    return middle if high - low <= ROOM_DB and middle <= level - ROOM_BELOW_DB else None
+    is_heard = low >= _least(noise, level) - ROOM_DB
+    is_soft = middle <= level - ROOM_BELOW_DB
+    return middle if high - low <= ROOM_DB and is_heard and is_soft else None
 
 
 def _decibel(power: float) -> float:

@@ -66,7 +66,8 @@ def test_nobody_is_lost_in_whole_calls(
     assert found.stress.kept >= STRESS_KEPT
     assert found.pocket.own_kept >= POCKETS_KEPT
     assert found.stress.own_kept >= STRESS_KEPT
-    assert found.distant.own_released == found.distant.own_low_priority == 0
+    assert found.distant.own_released == 0
+    assert found.distant.passed >= found.distant.n / 2  # the others wait, as doubt
     for delay in (found.words, found.over_echo):
         assert delay.median is not None
         assert delay.p95 is not None

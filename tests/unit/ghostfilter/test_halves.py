@@ -18,7 +18,7 @@ SOUND = noise(0.5, -60) + spoken("Halo, tolong saya!")
 def test_half_a_block_is_the_first_half_of_the_whole() -> None:
     looked, plain = Blocks(), Blocks()
     assert not looked.is_half
-    compared = 0
+    compared, half = 0, None
     for frame in frames(SOUND):
         block, whole = looked.push(frame), plain.push(frame)
         if looked.is_half:
@@ -26,6 +26,7 @@ def test_half_a_block_is_the_first_half_of_the_whole() -> None:
         if block is None:
             continue
         assert whole is not None
+        assert half is not None
         compared += 1
         assert half.first_frame == block.first_frame == whole.first_frame
         for name in ("power", "dbfs", "sums", "is_speech"):

@@ -54,5 +54,41 @@ def test_a_label_at_the_very_beginning_or_end() -> None:
     assert onset_seconds(np.zeros(100, np.float32), 0.0) == 0.0
 
 
+def test_a_click_is_no_word() -> None:
+    click_then_word = clip(-65, (2.0, 0.04, -30), (2.8, 0.5, -25))
+    assert onset_seconds(click_then_word, 2.0) == pytest.approx(0.8, abs=0.05)
+    two_clicks = clip(-65, (2.0, 0.04, -30), (2.5, 0.02, -30), (3.0, 0.5, -25))
+    assert onset_seconds(two_clicks, 2.0) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_word_before_a_pause_is_no_room() -> None:
+    word_then_shout = clip(-65, (2.0, 0.16, -33), (2.8, 0.5, -25))
+    assert onset_seconds(word_then_shout, 2.0) == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("noise", "seconds", "hertz"),
+    [(-65, 0.2, 0), (-65, 0.06, 180), (-33, 0.04, 0)],
+    ids=["too long", "has a pitch", "in noise"],
+)
+def test_what_may_be_a_word_is_no_click(
+    noise: float, seconds: float, hertz: float
+) -> None:
+    made = clip(noise, (2.8, 0.5, -25))
+    if hertz:
+        time = np.arange(int(seconds * RATE)) / RATE
+        tone = sum(np.sin(2 * np.pi * hertz * n * time) / n for n in range(1, 8))
+        sounds.add((0.05 * np.asarray(tone)).astype(np.float32), 2.0, made)
+    else:
+        sounds.add(sounds.noise(np.random.default_rng(3), seconds, -23), 2.0, made)
+    assert onset_seconds(made, 2.0) == pytest.approx(0, abs=0.05)
+
+
+def test_a_click_that_is_all_there_is_or_is_cut_off_stays() -> None:
+    assert onset_seconds(clip(-65, (2.0, 0.04, -30)), 2.0) == pytest.approx(0, abs=0.05)
+    cut = clip(-65, (1.0, 0.5, -25), (5.94, 0.03, -25))
+    assert onset_seconds(cut, 5.9) <= 0.06
+
+
 def test_silence_has_none() -> None:
     assert onset_seconds(np.zeros(4 * RATE, np.float32), 1.0) == 0.0
