@@ -114,9 +114,9 @@ class Weighing:
 
     def look(self, logits: Floats, levels: list[float]) -> list[float]:
         """The same, and nothing of it is remembered."""
-        kept = self._line.copy(), self._means[:], self._moves[:]
+        kept = self._line.copy(), self._means[:], self._moves[:], self.floor_dbfs
         found = self.push(logits, levels)
-        self._line, self._means, self._moves = kept
+        self._line, self._means, self._moves, self.floor_dbfs = kept
         return found
 
     def see(self, logits: Floats, levels: list[float]) -> Floats:

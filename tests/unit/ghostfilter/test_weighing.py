@@ -90,6 +90,7 @@ def test_a_look_leaves_no_trace() -> None:
     looked, plain = Weighing(), Weighing()
     for at, dbfs in enumerate((-60.0, -30.0, -42.0, -55.0)):
         looked.look(logits(9, 9), even(-3.0))
+        assert looked.floor_dbfs == plain.floor_dbfs
         block = logits(at - 2, at)
         assert looked.push(block, even(dbfs)) == plain.push(block, even(dbfs))
 
