@@ -18,7 +18,7 @@ from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
 LOWEST, HIGHEST = -10.0, 12.0
 """Logits beyond these are as good as these."""
-NOBODY = -6.0
+UNHEARD = -6.0
 """The voice's before the call."""
 QUICK_FRAMES, SLOW_FRAMES = 12, 24
 """The voice's averages: 0.24 s and 0.48 s."""
@@ -92,7 +92,7 @@ class Weighing:
     )
 
     def __init__(self) -> None:
-        self._line = np.full(_KEPT + BLOCK_FRAMES, NOBODY, np.float32)
+        self._line = np.full(_KEPT + BLOCK_FRAMES, UNHEARD, np.float32)
         """The last logits of any voice."""
         self._means: list[float] = []
         """Mean level of each of the last blocks, dBFS …"""

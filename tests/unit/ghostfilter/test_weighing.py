@@ -15,12 +15,12 @@ from ghostfilter.weighing import (
     LOWEST,
     MOST_MOVED_DB,
     MOST_OVER_DB,
-    NOBODY,
     QUICK_FRAMES,
     SEEN,
     SHARES,
     SLOW_FRAMES,
     SOFTEST_DBFS,
+    UNHEARD,
     Weighing,
 )
 
@@ -46,9 +46,9 @@ def test_logits_count_as_they_are_within_bounds() -> None:
 def test_a_voice_that_goes_on_counts_more_than_one_that_begins() -> None:
     one = Weighing()
     begun = one.see(logits(0, 6), even(-50)).copy()
-    first = (NOBODY * (QUICK_FRAMES - 1) + 6) / QUICK_FRAMES
+    first = (UNHEARD * (QUICK_FRAMES - 1) + 6) / QUICK_FRAMES
     assert begun[QUICK, 0] == pytest.approx(first)
-    whole = (NOBODY * (SLOW_FRAMES - BLOCK_FRAMES) + 6 * BLOCK_FRAMES) / SLOW_FRAMES
+    whole = (UNHEARD * (SLOW_FRAMES - BLOCK_FRAMES) + 6 * BLOCK_FRAMES) / SLOW_FRAMES
     assert begun[SLOW, -1] == pytest.approx(whole)
     for _ in range(3):
         gone_on = one.see(logits(0, 6), even(-50))
