@@ -2,7 +2,7 @@
 
 Whole calls of the open clips are played, each to a net that has not heard its group and
 is never sure; frames of pockets against the first 0.9 s of what people say, both half
-of all, by logistic regression.
+of all, by logistic regression. Needs scipy: `gerbang install --dev`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ghostfilter.belief import NOBODY
 from ghostfilter.echo import Echo
 from ghostfilter.features import Features
 from ghostfilter.net import Net, Weights, shipped_weights
+from ghostfilter.signals import FRAME_SECONDS
 from ghostfilter.spectra import FRAME_BYTES, Blocks
 from ghostfilter.sums import MEL
 from ghostfilter.tones import Tones
@@ -80,11 +81,9 @@ class Silent(Theatre):
         seen = _seen(self.play(index), self._weights(scene))
         if is_pocket:
             return Heard(seen[::POCKET_STEP], is_person=False)
-        parts = [
-            seen[at + FIRST_FRAME : at + LAST_FRAME : PERSON_STEP]
-            for at in (round(begin / 0.02) for begin in begins[:1])
-        ]
-        return Heard(np.concatenate(parts), is_person=True)
+        at = round(begins[0] / FRAME_SECONDS)
+        said = seen[at + FIRST_FRAME : at + LAST_FRAME : PERSON_STEP]
+        return Heard(said, is_person=True)
 
 
 @dataclass(frozen=True, slots=True)
