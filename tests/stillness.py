@@ -24,6 +24,7 @@ import pytest
 
 from pbx.settings import PROJECT
 from tests.fakes import still_witness
+from tests.patience import whole_lines
 
 RETRIES = 2
 RETRY_SECONDS = 10.0
@@ -51,7 +52,7 @@ class Stillness:
         return max(map(self._seconds, self.files), default=0.0)
 
     def _seconds(self, file: Path) -> float:
-        spans = [map(float, line.split()) for line in _whole_lines(file)]
+        spans = [map(float, line.split()) for line in whole_lines(file)]
         return sum(max(0.0, until - max(start, self.since)) for start, until in spans)
 
     def has_spoilt_it(self) -> bool:
@@ -119,8 +120,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.stats.get("rerun", []):
         for text in (text for name, text in report.sections if name == SECTION):
             terminalreporter.write_line(f"{report.nodeid}, a failed try: {text}")
-
-
-def _whole_lines(file: Path) -> list[str]:
-    text = file.read_text()
-    return text[: text.rfind("\n") + 1].splitlines()

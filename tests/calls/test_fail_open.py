@@ -46,6 +46,7 @@ from tests.calls.scene import (
     since,
     talks,
 )
+from tests.patience import until
 from tests.postgres import Postgres
 
 pytestmark = [
@@ -620,7 +621,5 @@ async def test_invites_are_records(running: Scene) -> None:
         if b'"CHAN_START"' in line and b'"from-trunk"' in line
         for channel in [line.split(b'"uniqueid":"')[1].split(b'"')[0].decode()]
     }
-    async with asyncio.timeout(20):
-        while {r.call_id for r in records(running.city)} != invited:
-            await asyncio.sleep(0.1)
+    await until(lambda: {r.call_id for r in records(running.city)} == invited)
     assert len(records(running.city)) == len(invited) > 20

@@ -10,6 +10,7 @@ from pbx.simulator.cel import Side
 from pbx.simulator.script import HangUp, NoMedia, Press, Say, Script, Silence
 from tests.calls.conftest import VOICE_ARRIVED, Town
 from tests.calls.records import Record, settled
+from tests.patience import until
 
 pytestmark = [
     pytest.mark.asterisk,
@@ -119,6 +120,4 @@ async def test_hanging_up_in_the_greeting_leaves_a_record(town: Town) -> None:
 async def test_every_invite_has_one_record(town: Town) -> None:
     """Last: whatever this session did to the city, INVITEs = records."""
     assert town.invites()
-    async with asyncio.timeout(5):
-        while town.recorded() != town.invites():
-            await asyncio.sleep(0.1)
+    await until(lambda: town.recorded() == town.invites())

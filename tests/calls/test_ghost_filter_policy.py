@@ -25,6 +25,7 @@ from tests.bench.telephony.caller import Exchange
 from tests.calls.records import Record, database, settled
 from tests.calls.scene import alarm, alarms, new_number, one_record_each, rings, silent
 from tests.fakes.late_phone import LatePhone, Moment, spoken_seconds
+from tests.patience import until
 
 pytestmark = [
     pytest.mark.asterisk,
@@ -134,9 +135,7 @@ async def switched_off_at_three_in_the_morning(city: TrialCity) -> None:
     assert verdict(record)[:2] == ("pass", "filter-off")
     assert await alarm(city, "filter-off")
     switch(city, "on")
-    async with asyncio.timeout(5):
-        while "filter-off" in alarms(city):
-            await asyncio.sleep(0.1)
+    await until(lambda: "filter-off" not in alarms(city))
 
 
 def switch(city: TrialCity, word: str) -> None:
@@ -202,6 +201,4 @@ def is_rung(city: TrialCity, number: str, *, answered: bool = False) -> bool:
 
 async def is_answered(city: TrialCity, number: str) -> None:
     """Until an operator has taken this caller's call."""
-    async with asyncio.timeout(40):
-        while not is_rung(city, number, answered=True):
-            await asyncio.sleep(0.05)
+    await until(lambda: is_rung(city, number, answered=True), 40)

@@ -65,9 +65,7 @@ async def test_a_release_can_be_heard_marked_and_answered_for(
         assert (marked.review, marked.reviewer) == (Review.PERSON, "Sari")
         by = {"by": "Budi"}
         await text(browser.post(f"{place}/acknowledge", data=by, headers=at_home))
-    async with asyncio.timeout(10):
-        while "person-released" in alarms(town.city):
-            await asyncio.sleep(0.05)
+    await until(lambda: "person-released" not in alarms(town.city))
 
 
 async def text(asked: Any) -> str:

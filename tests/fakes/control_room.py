@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -61,13 +59,6 @@ def snapshot(*channels: ChannelSeen, **more: object) -> Snapshot:
         "waiting": (),
     }
     return Snapshot(**(told | more))  # type: ignore[arg-type]
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    """Poll until it is true."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @dataclass

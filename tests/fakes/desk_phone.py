@@ -6,9 +6,10 @@ import asyncio
 import re
 import socket
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import md5
+
+from tests.patience import until
 
 
 @dataclass
@@ -50,13 +51,13 @@ class DeskPhone:
 
     async def answered(self) -> Dialog:
         """The call that came to us, once it is connected."""
-        await self.until(lambda: any(m.startswith("ACK") for m in self.heard))
+        await until(lambda: any(m.startswith("ACK") for m in self.heard))
         return self.dialogs[0]
 
     async def dial(self, number: str) -> Dialog:
         """Call a colleague; returns when his phone rings."""
         call = await self._authenticated("INVITE", number)
-        await self.until(lambda: any(self._rings(m, call) for m in self.heard))
+        await until(lambda: any(self._rings(m, call) for m in self.heard))
         ringing = next(m for m in self.heard if self._rings(m, call))
         dialog = Dialog(
             call,
@@ -76,17 +77,11 @@ class DeskPhone:
         )
         goal = f"<{consulted.target}?Replaces={replaces}>"
         self._in_dialog("REFER", caller, f"Refer-To: {goal}", "Referred-By: <sip:me>")
-        await self.until(lambda: any("SIP/2.0 200 OK" in m for m in self._notified()))
+        await until(lambda: any("SIP/2.0 200 OK" in m for m in self._notified()))
 
     def hang_up(self, dialog: Dialog) -> None:
         """BYE."""
         self._in_dialog("BYE", dialog)
-
-    async def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
-        """Poll with a deadline."""
-        async with asyncio.timeout(seconds):
-            while not true():
-                await asyncio.sleep(0.02)
 
     def _notified(self) -> list[str]:
         """How the transfer goes, as Asterisk tells it (RFC 3515, sipfrag)."""
@@ -102,7 +97,7 @@ class DeskPhone:
         if method == "INVITE":
             uri = uri.replace("sip:", f"sip:{to}@")
         self._request(method, uri, call, to, 1, "")
-        await self.until(lambda: any("401" in m[:15] and call in m for m in self.heard))
+        await until(lambda: any("401" in m[:15] and call in m for m in self.heard))
         challenge = next(m for m in self.heard if "401" in m[:15] and call in m)
         asked = dict(re.findall(r'(\w+)="([^"]+)"', challenge))
         if method == "INVITE":

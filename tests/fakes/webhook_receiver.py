@@ -13,6 +13,8 @@ from typing import Any
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
+from tests.patience import until
+
 Answer = Callable[[dict[str, Any]], Awaitable[web.Response]]
 
 
@@ -58,13 +60,9 @@ class Receiver:
             found.setdefault(event["subject"], []).append(event["data"]["revision"])
         return found
 
-    async def until(
-        self, is_so: Callable[[Receiver], bool], seconds: float = 20
-    ) -> None:
-        """Wait; fails after so long."""
-        async with asyncio.timeout(seconds):
-            while not is_so(self):
-                await asyncio.sleep(0.01)
+    async def until(self, is_so: Callable[[Receiver], bool]) -> None:
+        """Wait for what must come; fails if it does not."""
+        await until(lambda: is_so(self))
 
 
 @asynccontextmanager

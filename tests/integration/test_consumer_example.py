@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ import pytest
 from pbx.model.call import State
 from pbx.settings import PROJECT
 from tests.fakes.feed_house import FeedHouse, open_feed
+from tests.patience import until
 from tests.postgres import Postgres
 
 pytestmark = pytest.mark.postgres
@@ -105,12 +106,6 @@ async def write_token(house: FeedHouse, place: Path, *scopes: str) -> dict[str, 
         headers["Authorization"].removeprefix("Bearer ") + "\n"
     )
     return headers
-
-
-async def until(is_so: Callable[[], bool], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not is_so():
-            await asyncio.sleep(0.02)
 
 
 async def test_consumer_client_and_psql_read_the_same_call(

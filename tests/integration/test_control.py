@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pbx.asterisk import run
 from pbx.settings import PROJECT
 from tests.fakes.live_city import LiveCity, live_city
 from tests.fakes.trunk_call import TrunkCall
+from tests.patience import until, whole_lines
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(120)]
 
@@ -56,12 +57,6 @@ def control(live: LiveCity) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-async def until(true: Callable[[], object], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.02)
 
 
 def told(live: LiveCity) -> dict[str, Any]:
@@ -175,7 +170,7 @@ async def test_the_database_gone_and_back(live: LiveCity) -> None:
                 await call.invite()
                 await call.bye()
             await until(lambda: told(live)["figures"]["witness_unstored"] == 2)
-            await until(lambda: "witness-not-stored" in told(live)["alarms"], 20)
+            await until(lambda: "witness-not-stored" in told(live)["alarms"])
             other.execute("ROLLBACK")
         await until(lambda: witnessed(live) == [(*SEEN, 1, 1)])
         await until(lambda: "witness-not-stored" not in told(live)["alarms"])
@@ -214,13 +209,14 @@ async def test_calls_whose_intake_hangs_come_home(live: LiveCity) -> None:
         print(f"held by a dead and by a mute intake: rescued after {took:.1f} s")
         assert took < 8
         assert "calls-rescued" in told(live)["alarms"]
-        in_queue = 0
-        async with asyncio.timeout(5):
-            while in_queue != 2:
-                channels = await live.console("core show channels concise")
-                in_queue = channels.count("!Queue!")
-                await asyncio.sleep(0.05)
-        rescued = live.settings.journal.read_text().count('"usereventname":"RESCUED"')
-        assert rescued == 2
+
+        async def are_in_queue() -> bool:
+            channels = await live.console("core show channels concise")
+            return channels.count("!Queue!") == 2
+
+        await until(are_in_queue)
+        rescued = '"usereventname":"RESCUED"'
+        told_so = whole_lines(live.settings.journal)
+        assert sum(rescued in line for line in told_so) == 2
     agi.close()
     await agi.wait_closed()

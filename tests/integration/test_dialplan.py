@@ -30,6 +30,7 @@ from tests.fakes.late_phone import (
 )
 from tests.fakes.live_city import LiveCity, live_city
 from tests.fakes.sip_peer import SipPeer
+from tests.patience import journal_records, until
 
 pytestmark = pytest.mark.asterisk
 
@@ -77,9 +78,7 @@ async def live(tmp_path: Path) -> AsyncIterator[LiveCity]:
 
 def facts(live: LiveCity) -> list[str]:
     """`EVENT extra` of every fact told so far."""
-    if not live.settings.journal.exists():
-        return []
-    events = map(json.loads, live.settings.journal.read_text().splitlines())
+    events = map(json.loads, journal_records(live.settings.journal))
     return [
         f"{event['eventtype']} {json.loads(event['eventextra'])['extra']}"
         for event in events
@@ -87,18 +86,34 @@ def facts(live: LiveCity) -> list[str]:
     ]
 
 
-async def until(true: Callable[[], object], seconds: float = 12.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.02)
-
-
 def tells(live: LiveCity, start: str, times: int = 1) -> Callable[[], bool]:
     return lambda: sum(fact.startswith(start) for fact in facts(live)) == times
 
 
+def met_first(live: LiveCity) -> dict[str, str]:
+    """Call → what its caller met first: QUEUED or RELEASED. A call that waits comes to
+    a queue again with each step of its ladder."""
+    met: dict[str, str] = {}
+    for event in map(json.loads, journal_records(live.settings.journal)):
+        if event["eventtype"] in ("QUEUED", "RELEASED"):
+            met.setdefault(event["linkedid"], event["eventtype"])
+    return met
+
+
+def ends(live: LiveCity) -> dict[str, str]:
+    """The same by the caller's number."""
+    met = met_first(live)
+    found: dict[str, str] = {}
+    for event in map(json.loads, journal_records(live.settings.journal)):
+        if event["eventtype"] == "OFFERED" and event["linkedid"] in met:
+            told = parse_qs(json.loads(event["eventextra"])["extra"])
+            found[told["ani"][0]] = met[event["linkedid"]]
+    return found
+
+
 async def calls(live: LiveCity, intake: Scripted, numbers: list[str]) -> None:
-    """Several calls at once, each up to its RELEASED or first QUEUED fact."""
+    """Several calls at once, until each is released or has come to a queue."""
+    before = len(met_first(live))
     server = await asyncio.start_server(
         intake.serve, "127.0.0.1", live.city.network.agi_port
     )
@@ -106,33 +121,12 @@ async def calls(live: LiveCity, intake: Scripted, numbers: list[str]) -> None:
         for number in numbers:
             peer = phones.enter_context(SipPeer("127.0.0.2", live.sip))
             assert (await peer.invite("112", sender=number)).code == 200
-        await until(
-            lambda: (
-                sum(
-                    fact.startswith("RELEASED")
-                    or (fact.startswith("QUEUED ") and fact.endswith("&rung=1"))
-                    for fact in facts(live)
-                )
-                == len(numbers)
-            )
-        )
+        await until(lambda: len(met_first(live)) == before + len(numbers))
 
 
 async def call(live: LiveCity, intake: Scripted, number: str = "081234567890") -> None:
-    """One call, up to its RELEASED or first QUEUED fact."""
-    before = len(facts(live))
-    server = await asyncio.start_server(
-        intake.serve, "127.0.0.1", live.city.network.agi_port
-    )
-    async with server:
-        with SipPeer("127.0.0.2", live.sip) as peer:
-            assert (await peer.invite("112", sender=number)).code == 200
-            await until(
-                lambda: any(
-                    fact.startswith(("RELEASED", "QUEUED"))
-                    for fact in facts(live)[before:]
-                )
-            )
+    """One call, until it is released or has come to a queue."""
+    await calls(live, intake, [number])
 
 
 async def test_released_once_and_never_twice_within_ten_minutes(live: LiveCity) -> None:
@@ -230,19 +224,6 @@ async def test_a_key_or_a_voice_until_a_second_after_the_goodbye_leads_to_a_huma
         assert phone.acted_seconds >= seconds
 
 
-def ends(live: LiveCity) -> dict[str, str]:
-    """Number → what its caller met first: QUEUED or RELEASED."""
-    number: dict[str, str] = {}
-    met: dict[str, str] = {}
-    for event in map(json.loads, live.settings.journal.read_text().splitlines()):
-        if event["eventtype"] == "OFFERED":
-            told = parse_qs(json.loads(event["eventextra"])["extra"])
-            number[event["linkedid"]] = told["ani"][0]
-        if event["eventtype"] in ("QUEUED", "RELEASED"):
-            met.setdefault(number[event["linkedid"]], event["eventtype"])
-    return met
-
-
 async def test_who_cannot_be_remembered_or_counted_is_not_released(
     live: LiveCity,
 ) -> None:
@@ -331,4 +312,4 @@ async def test_a_caller_keeps_waiting_when_a_reload_changes_his_ladder(
         short = "\n".join(ladder.splitlines()[:4])
         plan.write_text(f"{head}[queue-darurat]\n{short}\nexten => i,{rest}")
         await live.console("dialplan reload")
-        await until(tells(live, "QUEUED", 4), seconds=25)
+        await until(tells(live, "QUEUED", 4))

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 
 from pbx.asterisk import run
 from tests.fakes import processes
+from tests.patience import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(60)]
 
@@ -108,15 +108,6 @@ def status_of(pid: int) -> dict[str, str]:
     """/proc/<pid>/status."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {k: v.strip() for k, _, v in (line.partition(":") for line in lines)}
-
-
-async def until(condition: object, seconds: float = 5.0) -> None:
-    """Poll until the callable says yes."""
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def alive(family: list[psutil.Process]) -> list[psutil.Process]:

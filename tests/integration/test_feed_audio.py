@@ -18,6 +18,7 @@ from pbx.model.call import Recording, State
 from pbx.model.kept import place
 from pbx.records.audit import WantedEntries, listed, verify
 from tests.fakes.feed_house import STARTED, FeedHouse, open_feed
+from tests.patience import until
 
 pytestmark = pytest.mark.postgres
 
@@ -215,14 +216,10 @@ async def test_what_the_audit_did_not_take_at_once_it_takes_later(
 
     monkeypatch.setattr(audio.audit, "append", takes_only_the_first)
     assert (await house.ask("GET", PATH, listener | WHY))[0] == 200
-    async with asyncio.timeout(20):
-        while "audit-not-written" not in house.feed.status.alarms:
-            await asyncio.sleep(0.02)
+    await until(lambda: "audit-not-written" in house.feed.status.alarms)
     assert len(await listed(house.store.engine, WantedEntries())) == 1
     monkeypatch.setattr(audio.audit, "append", append)
-    async with asyncio.timeout(20):
-        while "audit-not-written" in house.feed.status.alarms:
-            await asyncio.sleep(0.02)
+    await until(lambda: "audit-not-written" not in house.feed.status.alarms)
     assert await heard(house) == [("playing", None), ("played", SECONDS)]
 
 

@@ -19,6 +19,7 @@ from pbx.feed.app import HEADERS
 from pbx.feed.cursors import feed_cursor
 from pbx.records import feed
 from tests.fakes.feed_house import CALLER, SECRETS, FeedHouse, open_feed
+from tests.patience import until
 from tests.postgres import Postgres
 
 pytestmark = pytest.mark.postgres
@@ -211,9 +212,7 @@ async def test_the_database_is_away_and_comes_back(
             assert told["status"] == 503
             assert told["headers"]["Retry-After"] == "2"
             assert (await house.ask("GET", "/v1/health"))[0] == 503
-            async with asyncio.timeout(20):
-                while "feed-store-unreachable" not in house.feed.status.alarms:
-                    await asyncio.sleep(0.05)
+            await until(lambda: "feed-store-unreachable" in house.feed.status.alarms)
             await asyncio.to_thread(postgres_server.start)
             async with asyncio.timeout(30):
                 while (await house.ask("GET", "/v1/health"))[0] != 200:
@@ -222,9 +221,7 @@ async def test_the_database_is_away_and_comes_back(
                 assert b"k-1.2" in await stream.content.readuntil(b"}\n\n")
         again = await house.get("/v1/calls", token, after=page["next"])
         assert [i["call_id"] for i in again["items"]] == ["k-1.2"]
-        async with asyncio.timeout(20):
-            while house.feed.status.alarms:
-                await asyncio.sleep(0.05)
+        await until(lambda: not house.feed.status.alarms)
 
 
 async def test_who_asks_too_often_waits_and_nobody_else_does(
@@ -251,9 +248,7 @@ async def test_so_many_may_wait_and_so_many_each(
             asyncio.create_task(house.get("/v1/calls", token, wait=60))
             for token in (first, first, second)
         ]
-        async with asyncio.timeout(10):
-            while house.feed.services.room.taken < 3:
-                await asyncio.sleep(0.01)
+        await until(lambda: house.feed.services.room.taken >= 3)
         for token in (first, third):
             for path in ("/v1/events", "/v1/calls?wait=5"):
                 told = await problem(house, "GET", path, headers=token)
@@ -369,9 +364,7 @@ async def test_an_end_lets_everybody_go_at_once(
         token = await house.token("read")
         waiting = asyncio.create_task(house.get("/v1/calls", token, wait=60))
         stream = await house.session.get(house.url + "/v1/events", headers=token)
-        async with asyncio.timeout(10):
-            while house.feed.services.room.taken < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: house.feed.services.room.taken >= 2)
         began = asyncio.get_running_loop().time()
         house.end()
         page = await waiting

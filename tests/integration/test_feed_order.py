@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from pbx.records.feed import entries_after
 from pbx.records.store import RecordStore
 from pbx.records.tables import calls, outbox
 from tests.fakes.feed_house import FeedHouse, a_call, open_feed
+from tests.patience import until
 
 pytestmark = pytest.mark.postgres
 
@@ -148,12 +149,6 @@ while True:
     os.replace(place + ".cursor.new", place + ".cursor")
 """
 """Keeps what it read, then its cursor; killed between, it reads some twice."""
-
-
-async def until(holds: Callable[[], bool], seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.05)
 
 
 async def test_a_consumer_killed_and_resumed_has_every_final_revision(

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pbx.simulator.operator import Operator
 from pbx.simulator.script import Press, Script, Silence
 from pbx.simulator.trial import TrialCity
 from pbx.simulator.voices import human_voice
+from tests.patience import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(180)]
 
@@ -41,15 +42,6 @@ async def city() -> AsyncIterator[TrialCity]:
 def measured(what: str, seconds: float) -> None:
     """Shown by pytest -s: what people will wait for."""
     print(f"{what}: {seconds:.2f} s")
-
-
-async def until(what: Callable[[], object], deadline: float = 15.0) -> float:
-    """Poll until it is true; the seconds it took. Fails at the deadline."""
-    start = time.monotonic()
-    while not what():
-        assert time.monotonic() - start < deadline, f"not within {deadline} s"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - start
 
 
 def who_serves(state: Path) -> list[str]:
@@ -160,7 +152,7 @@ async def test_a_killed_supervisor_costs_no_call(city: TrialCity) -> None:
     assert not set(ours) & set(after.values())
 
     # The phone's turn may have ended meanwhile; then it rings again.
-    await until(lambda: operator.calls[-1].closed_at is None, 30)
+    await until(lambda: operator.calls[-1].closed_at is None)
     await operator.answer()
     await operator.wait_answered(operator.calls[-1])
     await call.hang_up()

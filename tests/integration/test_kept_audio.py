@@ -15,7 +15,8 @@ from agi.server import Worker
 from pbx.model.kept import is_release
 from pbx.settings import Settings
 from tests.fakes.asterisk import Caller, place_call
-from tests.integration.test_intake import can_connect, settings, until
+from tests.integration.test_intake import can_connect, settings
+from tests.patience import until
 
 __all__ = ["settings"]  # the fixture
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,7 @@ from pbx.records.tables import calls, journal_lines, outbox
 from pbx.status import Status
 from tests.fakes.journal_lines import greeted, line
 from tests.fakes.journal_writer import append, call_id, interleaved, whole_call
+from tests.patience import until
 
 COMMAND = """
 import typer
@@ -47,17 +48,6 @@ app()
 """`gerbang recorder` and nothing else: it starts in half the time."""
 
 ALL = Wanted(most=10_000, with_open=True)
-
-
-async def until(holds: Callable[[], Awaitable[bool] | bool], seconds: float) -> None:
-    """Wait for a condition; fails when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = holds()
-        if answer if isinstance(answer, bool) else await answer:
-            return
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -143,7 +133,7 @@ async def test_killed_again_and_again_nothing_is_lost_or_doubled(
             if written < len(lines):
                 append(journal, lines[written])
                 written += 1
-        await until(lambda least=before: _more_than(engine, least), 20)
+        await until(lambda least=before: _more_than(engine, least))
         for _ in range(chance.randrange(60)):
             if written < len(lines):
                 append(journal, lines[written])
@@ -154,7 +144,7 @@ async def test_killed_again_and_again_nothing_is_lost_or_doubled(
         kills_in_work += before < stored < written
     assert kills_in_work >= 3, "the kills all came when there was nothing to do"
     process.start()
-    await until(lambda: _has(engine, len(lines)), 30)
+    await until(lambda: _has(engine, len(lines)))
     assert process.end(signal.SIGTERM) == 0
     await _are_whole(engine, 400)
     async with engine.begin() as connection:
@@ -250,12 +240,12 @@ def write_call(journal: Path, n: int) -> None:
         append(journal, raw)
 
 
-async def test_a_record_is_there_half_a_second_after_hang_up(
+async def test_a_record_is_there_within_a_second_of_the_hang_up(
     start: Starter, journal: Path, url: str
 ) -> None:
     running = start(url)
     write_call(journal, 0)
-    await until(lambda: is_closed(url, 0), 20)
+    await until(lambda: is_closed(url, 0))
     delays = []
     for n in range(1, 6):
         *before, last = whole_call(n)
@@ -266,11 +256,11 @@ async def test_a_record_is_there_half_a_second_after_hang_up(
             append(journal, raw)
         hung_up = time.monotonic()
         n_now = n
-        await until(lambda n=n_now: is_closed(url, n), 5)
+        await until(lambda n=n_now: is_closed(url, n))
         delays.append(time.monotonic() - hung_up)
     await running.stop()
     print(f"record after hang-up: {[round(d, 3) for d in delays]} s")
-    assert sorted(delays)[2] < 0.5
+    assert sorted(delays)[2] < 1.0
     assert max(delays) < 2.0
 
 
@@ -282,7 +272,7 @@ async def test_who_was_erased_stays_out_of_a_store_made_anew(
     write_call(journal, 0)
     write_call(journal, 1)
     process.start()
-    await until(lambda: is_closed(url, 1), 20)
+    await until(lambda: is_closed(url, 1))
     process.end(signal.SIGTERM)
     assert [r["call_id"] for r in await everything(url)] == [call_id(1)]
     engine = open_engine(url, writes=False)
@@ -299,17 +289,17 @@ async def test_without_the_list_a_new_store_waits_and_an_old_one_does_not(
     broken.mkdir(parents=True)  # root may read every file; a folder it cannot
     write_call(journal, 0)
     running = start(sqlite_url)
-    await until(lambda: running.has_alarm("erased-list-unusable"), 10)
+    await until(lambda: running.has_alarm("erased-list-unusable"))
     assert "Give it" in running.status.alarms["erased-list-unusable"]["sentence"]
     assert await everything(sqlite_url) == []
     broken.rmdir()
-    await until(lambda: is_closed(sqlite_url, 0), 10)
+    await until(lambda: is_closed(sqlite_url, 0))
     assert not running.has_alarm("erased-list-unusable")
     await running.stop()
     broken.mkdir()
     running = start(sqlite_url)
     write_call(journal, 1)
-    await until(lambda: is_closed(sqlite_url, 1), 10)
+    await until(lambda: is_closed(sqlite_url, 1))
     assert running.has_alarm("erased-list-unusable")
 
 
@@ -318,7 +308,7 @@ async def test_an_older_store_gets_its_list(
 ) -> None:
     write_call(journal, 0)
     running = start(url)
-    await until(lambda: is_closed(url, 0), 20)
+    await until(lambda: is_closed(url, 0))
     await running.stop()
     engine = open_engine(url)
     async with engine.begin() as connection:
@@ -327,7 +317,7 @@ async def test_an_older_store_gets_its_list(
     await engine.dispose()
     erased_calls.remember(tmp_path / "secrets", [call_id(1)])
     running = start(url)
-    await until(lambda: call_id(0) in erased_calls.remembered(tmp_path / "secrets"), 10)
+    await until(lambda: call_id(0) in erased_calls.remembered(tmp_path / "secrets"))
     await running.stop()
     assert erased_calls.remembered(tmp_path / "secrets") == {call_id(0), call_id(1)}
 
@@ -336,7 +326,7 @@ async def test_rotation_while_running(
     start: Starter, journal: Path, sqlite_url: str
 ) -> None:
     start(sqlite_url)
-    await until(lambda: _exists(sqlite_url), 10)
+    await until(lambda: _exists(sqlite_url))
     lines = list(interleaved(0, 30))
     for i, raw in enumerate(lines):
         append(journal, raw)
@@ -344,7 +334,7 @@ async def test_rotation_while_running(
             journal.rename(journal.with_name(f"journal.jsonl-{i}"))
         await asyncio.sleep(0.002)
     engine = open_engine(sqlite_url, writes=False)
-    await until(lambda: _has(engine, len(lines)), 20)
+    await until(lambda: _has(engine, len(lines)))
     await _are_whole(engine, 30)
     await engine.dispose()
 
@@ -355,13 +345,13 @@ async def test_postgresql_stopped_and_started(
 ) -> None:
     running = start(postgres_url)
     write_call(journal, 0)
-    await until(lambda: is_closed(postgres_url, 0), 20)
+    await until(lambda: is_closed(postgres_url, 0))
     await asyncio.to_thread(postgres_server.stop)
     write_call(journal, 1)
-    await until(lambda: running.has_alarm("database-unreachable"), 10)
+    await until(lambda: running.has_alarm("database-unreachable"))
     write_call(journal, 2)
     await asyncio.to_thread(postgres_server.start)
-    await until(lambda: is_closed(postgres_url, 2), 20)
+    await until(lambda: is_closed(postgres_url, 2))
     assert not running.has_alarm("database-unreachable")
     assert sorted(await closed(postgres_url)) == [call_id(n) for n in range(3)]
 
@@ -378,17 +368,17 @@ async def test_postgresql_hung(
     monkeypatch.setattr(recorder_module, "STORE_DEADLINE_SECONDS", 1.0)
     running = start(postgres_url)
     write_call(journal, 0)
-    await until(lambda: is_closed(postgres_url, 0), 20)
+    await until(lambda: is_closed(postgres_url, 0))
     first = (postgres_server.home / "data" / "postmaster.pid").read_text().split()[0]
     pids = [int(first), *_children(int(first))]
     _tell(pids, signal.SIGSTOP)
     try:
         write_call(journal, 1)
-        await until(lambda: running.has_alarm("database-unreachable"), 10)
+        await until(lambda: running.has_alarm("database-unreachable"))
     finally:
         _tell(pids, signal.SIGCONT)
-    await until(lambda: is_closed(postgres_url, 1), 20)
-    await until(lambda: not running.has_alarm("database-unreachable"), 5)
+    await until(lambda: is_closed(postgres_url, 1))
+    await until(lambda: not running.has_alarm("database-unreachable"))
 
 
 def _tell(pids: list[int], number: signal.Signals) -> None:
@@ -412,16 +402,16 @@ async def test_sqlite_locked_by_another(
     monkeypatch.setattr("pbx.records.database._BUSY_MILLISECONDS", 300)
     running = start(sqlite_url)
     write_call(journal, 0)
-    await until(lambda: is_closed(sqlite_url, 0), 20)
+    await until(lambda: is_closed(sqlite_url, 0))
     path = tmp_path / "records.sqlite3"
     with closing(sqlite3.connect(path, check_same_thread=False)) as other:
         other.isolation_level = None
         # In a thread: the recorder, in this loop, may hold the lock right now.
         await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
         write_call(journal, 1)
-        await until(lambda: running.has_alarm("database-unreachable"), 10)
+        await until(lambda: running.has_alarm("database-unreachable"))
         other.execute("ROLLBACK")
-    await until(lambda: is_closed(sqlite_url, 1), 10)
+    await until(lambda: is_closed(sqlite_url, 1))
     assert not running.has_alarm("database-unreachable")
 
 
@@ -457,15 +447,15 @@ async def test_the_databases_disk_is_full(
     url = f"sqlite+aiosqlite:///{tiny_disk / 'records.sqlite3'}"
     running = start(url)
     write_call(journal, 0)
-    await until(lambda: is_closed(url, 0), 20)
+    await until(lambda: is_closed(url, 0))
     filler = fill(tiny_disk)
     for n in range(1, 60):
         write_call(journal, n)
-    await until(lambda: running.has_alarm("database-unreachable"), 15)
+    await until(lambda: running.has_alarm("database-unreachable"))
     filler.unlink()
-    await until(lambda: is_closed(url, 59), 20)
+    await until(lambda: is_closed(url, 59))
     assert sorted(await closed(url)) == sorted(call_id(n) for n in range(60))
-    await until(lambda: not running.has_alarm("database-unreachable"), 5)
+    await until(lambda: not running.has_alarm("database-unreachable"))
 
 
 async def test_the_journals_disk_is_full(
@@ -477,13 +467,13 @@ async def test_the_journals_disk_is_full(
     start = Starter(journal, tmp_path / "notes.jsonl", tmp_path / "run")
     running = start(sqlite_url)
     write_call(journal, 0)
-    await until(lambda: is_closed(sqlite_url, 0), 20)
+    await until(lambda: is_closed(sqlite_url, 0))
     for raw in greeted()[:3]:
         append(journal, raw.replace(b"1795293664", b"1795300001"))
     filler = fill(tiny_disk)
     with pytest.raises(OSError, match="space"):
         write_call(journal, 2)
-    await until(lambda: running.has_alarm("journal-unwritable"), 3)
+    await until(lambda: running.has_alarm("journal-unwritable"))
     store = await RecordStore.open(sqlite_url)
     ended = datetime.now(UTC) - timedelta(seconds=6)
     for lost in (call_id(1), call_id(100)):
@@ -492,13 +482,13 @@ async def test_the_journals_disk_is_full(
         )
         await store.witness_ended(lost, ended_at=ended, cause=16)
     await store.close()
-    await until(lambda: is_closed(sqlite_url, 100), 10)
-    await until(lambda: is_closed(sqlite_url, 1), 10)
-    await until(lambda: running.has_alarm("journal-gap"), 5)
+    await until(lambda: is_closed(sqlite_url, 100))
+    await until(lambda: is_closed(sqlite_url, 1))
+    await until(lambda: running.has_alarm("journal-gap"))
     filler.unlink()
     write_call(journal, 50)  # glued to the half line left behind
-    await until(lambda: is_closed(sqlite_url, 50), 10)
-    await until(lambda: not running.has_alarm("journal-unwritable"), 5)
+    await until(lambda: is_closed(sqlite_url, 50))
+    await until(lambda: not running.has_alarm("journal-unwritable"))
     records = {r["call_id"]: r for r in await everything(sqlite_url)}
     assert records[call_id(1)]["incomplete"]
     assert records[call_id(100)]["incomplete"]
@@ -525,13 +515,13 @@ async def test_the_journals_directory_is_missing(
 ) -> None:
     journal.parent.rmdir()
     running = start(sqlite_url)
-    await until(lambda: running.has_alarm("journal-unwritable"), 5)
+    await until(lambda: running.has_alarm("journal-unwritable"))
     written = json.loads((start.run / "recorder.status.json").read_text())
     assert "no directory" in written["alarms"]["journal-unwritable"]["sentence"]
     journal.parent.mkdir()
     write_call(journal, 0)
-    await until(lambda: is_closed(sqlite_url, 0), 10)
-    await until(lambda: not running.has_alarm("journal-unwritable"), 5)
+    await until(lambda: is_closed(sqlite_url, 0))
+    await until(lambda: not running.has_alarm("journal-unwritable"))
 
 
 async def test_a_poisoned_line_stops_nothing(
@@ -542,9 +532,9 @@ async def test_a_poisoned_line_stops_nothing(
         write_call(journal, n)
         append(journal, b'{"eventtype":"HANGUP","eventtime":"never"}\n')
         append(journal, b"\x00\xff{}[]\n")
-    await until(lambda: is_closed(sqlite_url, 2), 20)
+    await until(lambda: is_closed(sqlite_url, 2))
     assert len(await closed(sqlite_url)) == 3
-    await until(lambda: running.has_alarm("journal-unreadable-line"), 5)
+    await until(lambda: running.has_alarm("journal-unreadable-line"))
 
 
 async def test_what_cannot_be_stored_is_halved_until_it_is_alone(
@@ -563,7 +553,7 @@ async def test_what_cannot_be_stored_is_halved_until_it_is_alone(
     for n in range(3):
         write_call(journal, n)
     running = start(sqlite_url)
-    await until(lambda: is_closed(sqlite_url, 2), 20)
+    await until(lambda: is_closed(sqlite_url, 2))
     assert len(await closed(sqlite_url)) == 3
     assert running.has_alarm("journal-unreadable-line")
     engine = open_engine(sqlite_url, writes=False)
@@ -585,7 +575,7 @@ async def test_text_postgresql_refuses_costs_that_line_alone(
     for n in range(3):
         write_call(journal, n)
     running = start(postgres_url)
-    await until(lambda: is_closed(postgres_url, 2), 20)
+    await until(lambda: is_closed(postgres_url, 2))
     assert set(await closed(postgres_url)) == {call_id(0), call_id(2)}
     assert running.has_alarm("journal-unreadable-line")
     assert not running.has_alarm("database-unreachable")
@@ -600,8 +590,8 @@ async def test_a_fold_that_fails_leaves_a_record_marked(
     monkeypatch.setattr("pbx.records.folding.fold", fails)
     start(sqlite_url)
     write_call(journal, 0)
-    await until(lambda: _is_marked(sqlite_url), 10)
-    await until(lambda: is_closed(sqlite_url, 0), 10)
+    await until(lambda: _is_marked(sqlite_url))
+    await until(lambda: is_closed(sqlite_url, 0))
 
 
 async def test_our_own_journal_is_read_as_well(
@@ -611,7 +601,7 @@ async def test_our_own_journal_is_read_as_well(
     notes = start.notes
     start(sqlite_url)
     write_call(journal, 0)
-    await until(lambda: is_closed(sqlite_url, 0), 10)
+    await until(lambda: is_closed(sqlite_url, 0))
     notes.parent.mkdir()
     for digit in ("1", "2"):
         fact = f"digit={digit}&at_ms=40000"
@@ -622,7 +612,7 @@ async def test_our_own_journal_is_read_as_well(
         (record,) = await everything(sqlite_url)
         return [key["digit"] for key in record["keys"]] == ["0", "1", "2"]
 
-    await until(is_told, 10)
+    await until(is_told)
     engine = open_engine(sqlite_url, writes=False)
     assert await count(engine, journal_lines) == len(whole_call(0)) + 2
     await engine.dispose()
@@ -646,10 +636,10 @@ async def test_a_journal_that_cannot_be_read_is_an_alarm(
 ) -> None:
     journal.mkdir()
     running = start(sqlite_url)
-    await until(lambda: running.has_alarm("journal-unreadable"), 10)
+    await until(lambda: running.has_alarm("journal-unreadable"))
     journal.rmdir()
     write_call(journal, 0)
-    await until(lambda: is_closed(sqlite_url, 0), 10)
+    await until(lambda: is_closed(sqlite_url, 0))
     assert not running.has_alarm("journal-unreadable")
 
 
@@ -658,13 +648,13 @@ async def test_two_recorders_by_mistake_double_nothing(
 ) -> None:
     start(sqlite_url)
     start(sqlite_url)
-    await until(lambda: _exists(sqlite_url), 10)
+    await until(lambda: _exists(sqlite_url))
     lines = list(interleaved(0, 20))
     for raw in lines:
         append(journal, raw)
         await asyncio.sleep(0.001)
     engine = open_engine(sqlite_url, writes=False)
-    await until(lambda: _has(engine, len(lines)), 30)
+    await until(lambda: _has(engine, len(lines)))
     await _are_whole(engine, 20)
     await engine.dispose()
 
@@ -674,7 +664,7 @@ async def test_stop_finishes_and_says_so(
 ) -> None:
     running = start(sqlite_url)
     write_call(journal, 0)
-    await until(lambda: is_closed(sqlite_url, 0), 10)
+    await until(lambda: is_closed(sqlite_url, 0))
     await running.stop()
     written = json.loads((start.run / "recorder.status.json").read_text())
     assert written["figures"]["calls_closed"] == 1

@@ -37,6 +37,7 @@ from pbx.records.reviews import UnknownCallError, WantedReviews
 from pbx.records.store import RecordStore
 from pbx.status import Status
 from tests.fakes.control_room import reference_city
+from tests.patience import until
 
 pytestmark = pytest.mark.postgres
 
@@ -509,9 +510,7 @@ async def test_a_playback_whose_end_is_not_written_is_told(
 
     monkeypatch.setattr("pbx.records.audit.append", not_twice)
     await (await page.get(f"/review/{ID}/audio")).read()
-    async with asyncio.timeout(20):
-        while "Sari heard 1.0 s and it is not written down" not in caplog.text:
-            await asyncio.sleep(0.01)
+    await until(lambda: "Sari heard 1.0 s and it is not written down" in caplog.text)
     assert await heard(store) == [("Sari", "playing", None)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -29,17 +28,9 @@ from pbx.supervisor.preflight import CannotStart
 from pbx.supervisor.printer import Printer
 from pbx.supervisor.strays import identify
 from pbx.supervisor.watch import State
+from tests.patience import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(120)]
-
-
-async def until(what: Callable[[], object], deadline: float = 15.0) -> float:
-    """Poll until it is true; the seconds it took. Fails at the deadline."""
-    start = time.monotonic()
-    while not what():
-        assert time.monotonic() - start < deadline, f"not within {deadline} s"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - start
 
 
 @pytest.fixture
@@ -138,7 +129,7 @@ async def test_ctrl_c_while_it_boots_is_not_lost(
     await until(lambda: run.running_pid(settings.asterisk_home) is not None)
     assert not engine.is_ready
     house.stop()
-    took = await until(serving.done, 15)
+    took = await until(serving.done)
     assert took < 8  # the drain's own end is 10 s away
     await serving
     assert run.running_pid(settings.asterisk_home) is None

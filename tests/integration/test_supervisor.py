@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -26,6 +26,7 @@ from pbx.supervisor.lines import Style
 from pbx.supervisor.output import Output
 from pbx.supervisor.printer import Printer
 from pbx.supervisor.watch import State
+from tests.patience import until
 
 GOOD = """
 import asyncio, signal, sys
@@ -87,14 +88,6 @@ class Keeper:
 
     def text(self) -> str:
         return self.printed.read_text()
-
-
-async def until(what: Callable[[], object], deadline: float = 10.0) -> None:
-    """Poll until it is true; fails, naming it, at the deadline."""
-    end = time.monotonic() + deadline
-    while not what():
-        assert time.monotonic() < end, f"not within {deadline} s: {what}"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -226,7 +219,7 @@ async def test_a_flood_starves_nobody(keeper: Keeper) -> None:
     keeper.hire("endless", endless, ready_seconds=60)
     good = keeper.hire("intake-0", GOOD)
     keeper.start()
-    await until(lambda: good.is_ready and loud.is_ready, 15)
+    await until(lambda: good.is_ready and loud.is_ready)
     before = (good.pid, loud.pid)
     await asyncio.sleep(4)  # longer than the beats' deadline: the fact under test
     assert (good.pid, loud.pid) == before

@@ -14,6 +14,7 @@ from pbx.records import wake
 from pbx.records.base import Store, announce
 from pbx.records.queries import newest_cursor
 from pbx.records.wake import Waker
+from tests.patience import until
 from tests.postgres import Postgres
 
 pytestmark = pytest.mark.postgres
@@ -45,9 +46,7 @@ async def _running(waker: Waker) -> AsyncIterator[Waker]:
 
 
 async def _until_listening(waker: Waker, seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not waker.is_listening:
-            await asyncio.sleep(0.01)
+    await until(lambda: waker.is_listening)
 
 
 async def write(store: Store, call_id: str) -> None:
@@ -70,9 +69,7 @@ async def test_what_came_between_the_look_and_the_wait(
 ) -> None:
     seen = waker.count
     await write(store, "a")
-    async with asyncio.timeout(10):
-        while waker.count == seen:
-            await asyncio.sleep(0.01)
+    await until(lambda: waker.count != seen)
     assert await waker.changed(seen, seconds=0)
 
 
@@ -106,9 +103,7 @@ async def test_the_database_is_stopped_and_started(
     async with _running(Waker(postgres_url)) as waker:
         await _until_listening(waker)
         await asyncio.to_thread(postgres_server.stop)
-        async with asyncio.timeout(20):
-            while waker.is_listening:
-                await asyncio.sleep(0.01)
+        await until(lambda: not waker.is_listening)
         assert await waker.changed(waker.count, seconds=10), "woken on suspicion"
         await asyncio.to_thread(postgres_server.start)
         await _until_listening(waker)
@@ -131,9 +126,7 @@ async def test_one_who_listens_is_cut_off(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE query LIKE 'LISTEN%' OR query = 'SELECT 1'"
         )
-        async with asyncio.timeout(20):
-            while waker.is_listening:
-                await asyncio.sleep(0.01)
+        await until(lambda: not waker.is_listening)
         await _until_listening(waker)
         seen = waker.count
         await write(opened, "a")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,7 @@ from pbx.status import Status
 from tests.fakes.feed_house import open_feed
 from tests.fakes.stored_calls import ANI, a_call, put
 from tests.fakes.webhook_receiver import Receiver, receiving
+from tests.patience import until
 from tests.postgres import Postgres
 
 pytestmark = pytest.mark.postgres
@@ -102,12 +103,6 @@ async def delivering(url: str, directory: Path) -> AsyncIterator[House]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not is_so():
-            await asyncio.sleep(0.01)
 
 
 def last_revisions(receiver: Receiver) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -33,13 +33,8 @@ class Port:
         return reader, writer
 
     async def session(self) -> Session:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             return await self.sessions.get()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(2):
-            while not condition():
-                await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -30,9 +30,9 @@ async def test_it_passes_once_and_in_time() -> None:
     deadline, told = new_deadline()
     began = time.monotonic()
     deadline.set(0.05)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await told.at.wait()
-    assert 0.04 < time.monotonic() - began < 1
+    assert 0.04 < time.monotonic() - began < 4
     await asyncio.sleep(0.1)
     assert told.seconds == [0.05]
 
@@ -43,9 +43,9 @@ async def test_the_last_set_counts_later_or_sooner() -> None:
         began = time.monotonic()
         deadline.set(first)
         deadline.set(last)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await told.at.wait()
-        assert last - 0.01 < time.monotonic() - began < 1
+        assert last - 0.01 < time.monotonic() - began < 4
         assert told.seconds == [last]
 
 
@@ -56,7 +56,7 @@ async def test_cleared_it_does_not_pass_and_may_be_set_again() -> None:
     await asyncio.sleep(0.06)
     assert told.seconds == []
     deadline.set(0.03)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await told.at.wait()
     assert told.seconds == [0.03]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +17,7 @@ from ghostfilter.verdict import SURE
 from ivr.engine import Outcome
 from ivr.flow import Flow, Step
 from pbx.log import call_id
+from tests.patience import until
 
 PROMPT = Prompt(frames.SILENCE * 50, 1.0, bytes(16000))
 FLOW = Flow((Step("greeting", 1.0, 1.0), Step("second", 1.0, 1.0)))
@@ -40,12 +40,6 @@ class Line(AudioLine):
 
     def abort(self) -> None:
         self.told.append("abort")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(2):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def connected() -> tuple[Listening, Line]:

@@ -15,6 +15,7 @@ from agi.doorkeeper import Doorkeeper
 from agi.protocol import Connection, MisuseError, Reply, Request, Violation
 from agi.session import SessionEndedError
 from tests.fakes.asterisk import headers
+from tests.patience import until
 from tests.unit.agi.peers import open_port
 
 
@@ -25,7 +26,7 @@ async def test_a_peer_that_closes_before_the_headers_end_freezes_nothing() -> No
         writer.write(headers()[:40])
         await writer.drain()
         writer.close()
-        await port.until(lambda: port.door.waiting == 0)
+        await until(lambda: port.door.waiting == 0)
         assert await loop_lag() < 0.5
 
 
@@ -35,7 +36,7 @@ async def test_headers_that_never_end_meet_a_deadline() -> None:
     door = Doorkeeper(lambda: now)
     async with open_port(door) as port:
         reader, _ = await port.connect()
-        await port.until(lambda: door.waiting == 1)
+        await until(lambda: door.waiting == 1)
         now = 2.1
         door.sweep()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):

@@ -11,6 +11,7 @@ from agi.doorkeeper import Doorkeeper
 from agi.protocol import MisuseError, Reply, State
 from agi.session import Session, SessionBrokenError, SessionEndedError
 from tests.fakes.asterisk import headers
+from tests.patience import until
 from tests.unit.agi.peers import Peer, Port, open_port
 
 
@@ -52,7 +53,7 @@ async def test_every_command_has_a_deadline_of_its_own() -> None:
         began = time.monotonic()
         with pytest.raises(SessionBrokenError, match="no reply within 0.05 s"):
             await session.command("NOOP", deadline_seconds=0.05)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
 
 
 async def test_the_deadline_is_the_last_commands_not_the_first_ones() -> None:
@@ -100,10 +101,10 @@ async def test_hangup_is_told_at_once_and_once() -> None:
         session, (_, writer) = await open_session(port)
         session.on_end = lambda: told.append("end")
         writer.write(b"HANGUP\n")
-        await port.until(lambda: told == ["end"])
+        await until(lambda: told == ["end"])
         assert not session.is_over
         writer.close()
-        await port.until(lambda: session.is_over)
+        await until(lambda: session.is_over)
     assert told == ["end"]
 
 
@@ -113,9 +114,9 @@ async def test_a_peer_may_go_anywhere_in_the_headers(at: int) -> None:
         _, writer = await port.connect()
         writer.write(headers()[:at])
         await writer.drain()
-        await port.until(lambda: port.door.waiting == 1)
+        await until(lambda: port.door.waiting == 1)
         writer.transport.abort()
-        await port.until(lambda: port.door.waiting == 0)
+        await until(lambda: port.door.waiting == 0)
         assert not port.requests
 
 
@@ -123,7 +124,7 @@ async def test_a_half_closed_peer_is_a_gone_peer() -> None:
     async with open_port() as port:
         session, (_, writer) = await open_session(port)
         writer.write_eof()
-        await port.until(lambda: session.is_over)
+        await until(lambda: session.is_over)
         with pytest.raises(SessionEndedError):
             await session.command("NOOP")
 
@@ -153,7 +154,7 @@ async def test_a_reply_that_comes_after_cancelling_harms_nothing() -> None:
         await reader.readline()
         command.cancel()
         writer.write(b"200 result=1\n")
-        await port.until(lambda: session._core.state is State.IDLE)
+        await until(lambda: session._core.state is State.IDLE)
         again = asyncio.create_task(session.command("NOOP"))
         await reader.readline()
         writer.write(b"200 result=2\n")
@@ -165,7 +166,7 @@ async def test_the_longest_waiting_makes_room() -> None:
     door = Doorkeeper(loop.time, chairs=3)
     async with open_port(door) as port:
         first_reader, _ = await port.connect()
-        await port.until(lambda: door.waiting == 1)
+        await until(lambda: door.waiting == 1)
         for _ in range(3):
             await port.connect()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):

@@ -70,7 +70,7 @@ async def _sent(media: Media, count: int) -> list[bytes]:
         sending = asyncio.create_task(media.run(far.getsockname()))
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 return [await loop.sock_recv(far, 2048) for _ in range(count)]
         finally:
             sending.cancel()

@@ -181,7 +181,7 @@ async def test_a_disk_that_takes_nothing_raises_an_alarm_and_notes_wait(
     teller.trouble = OSError(28, "No space left on device")
     await after.handle(ChannelHeld(PHONE, LEG, CALL, is_held=True))
     running = asyncio.create_task(after.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while "notes-unwritable" not in after.status.alarms:
             await asyncio.sleep(0.01)
         teller.trouble = None

@@ -21,8 +21,9 @@ from pbx.control.process import Control
 from pbx.model.city import CityError
 from pbx.settings import Settings
 from pbx.simulator.declaration import free_run
-from tests.fakes.control_room import CITY_TEXT, FakeStore, until
+from tests.fakes.control_room import CITY_TEXT, FakeStore
 from tests.fakes.manager import FakeManager, channel
+from tests.patience import until
 
 QUICK = Timing(ping_every=0.1, pong=0.5, first_retry=0.02, longest_retry=0.1)
 
@@ -62,7 +63,7 @@ async def running(control: Control) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await task
 
 
@@ -234,7 +235,7 @@ async def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
         await until(lambda: (settings.run / "control.status.json").exists())
         await until(lambda: (tmp_path / "records.sqlite3").exists())
         os.kill(os.getpid(), 15)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await task
 
 

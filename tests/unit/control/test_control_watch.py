@@ -13,7 +13,8 @@ import pytest
 
 from pbx.ami import ActionFailed
 from pbx.control.watch import Rescue, Watch, worker_lives
-from tests.fakes.control_room import call, reference_city, until
+from tests.fakes.control_room import call, reference_city
+from tests.patience import until
 
 CITY = reference_city()  # deadline_seconds = 40
 

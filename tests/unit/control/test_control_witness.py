@@ -12,7 +12,8 @@ import pytest
 from pbx.ami import ChannelGone, LinkLost
 from pbx.control import witness as module
 from pbx.control.witness import Witness
-from tests.fakes.control_room import WALL, FakeStore, call, snapshot, until
+from tests.fakes.control_room import WALL, FakeStore, call, snapshot
+from tests.patience import until
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ from pbx.ami import (
 )
 from pbx.ami.wire import LARGEST_MESSAGE_BYTES, Connection
 from tests.fakes.manager import FakeManager, block, channel, refuses, silence, success
+from tests.patience import until
 
 QUICK = Timing(
     connect=1,
@@ -51,12 +52,6 @@ class Heard:
 
     def of(self, kind: type[ManagerEvent]) -> list[ManagerEvent]:
         return [event for event in self.events if isinstance(event, kind)]
-
-
-async def until(true: Callable[[], object], seconds: float = 3.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -116,7 +111,7 @@ async def test_plain_panoramisk_drops_the_link_when_a_callback_fails() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         manager.register_event("Newchannel", lambda *_: 1 / 0)
         await server.say("Event: Newchannel", *channel("PJSIP/carrier-1", "1.1"))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await lost.wait()
 
 
@@ -288,7 +283,7 @@ async def test_a_half_open_link_is_noticed() -> None:
     heard = Heard()
     async with FakeManager() as server, linked(server, heard) as link:
         server.answers["Ping"] = silence
-        await until(lambda: heard.of(LinkLost), seconds=1.0)
+        await until(lambda: heard.of(LinkLost))
         assert "not answered a ping" in heard.of(LinkLost)[0].reason
         server.answers["Ping"] = success
         await until(lambda: link.is_up)

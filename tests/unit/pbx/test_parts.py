@@ -16,7 +16,8 @@ from pbx.feed.process import Feed
 from pbx.parts import Part, Parts, asked_to_stop
 from pbx.settings import PROJECT, Settings
 from pbx.status import Status
-from tests.fakes.control_room import FakeStore, until
+from tests.fakes.control_room import FakeStore
+from tests.patience import until
 
 
 @pytest.fixture(autouse=True)

@@ -310,7 +310,7 @@ def test_nobody_waits_for_a_reader_and_what_was_lost_is_counted() -> None:
     assert printer.is_full
     printer.count_lost()
     printer.close(0.1)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     told: list[bytes] = []
 
     def drain() -> None:
