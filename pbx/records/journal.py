@@ -14,6 +14,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from pbx.model.events import LAST_FIELD, RECORD_END, RECORD_START
@@ -244,9 +245,8 @@ def cut(data: bytes, start: int, *, is_end: bool) -> list[RawLine]:
     its own, a line feed inside a value is no end) and is complete when the next one
     begins, or when it ends as Asterisk ends it. `is_end`: the rest is given out too.
     """
-    starts = _starts(data)
     lines: list[RawLine] = []
-    for begin, end in zip(starts, [*starts[1:], len(data)], strict=True):
+    for begin, end in pairwise([*_starts(data), len(data)]):
         raw = data[begin:end]
         is_last = end == len(data)
         if is_last and not (is_end or _is_whole(raw) or len(raw) > MAX_RECORD_BYTES):
