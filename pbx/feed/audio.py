@@ -210,6 +210,8 @@ class _Playback:
             await response.prepare(self._asked.request)
             self._file.seek(span.start)
             while sent < span.stop:
+                if not await self._asked.still_holds():
+                    raise PermissionError("the token ended")
                 wanted = min(CHUNK_BYTES, span.stop - sent)
                 chunk = await asyncio.to_thread(self._file.read, wanted)
                 if not chunk:

@@ -81,11 +81,14 @@ def _page(items: list[str], following: str | None, *, more: bool) -> web.Respons
 
 
 async def _wait(asked: Asked, query: CallsAsked, after: int) -> list[Entry]:
-    """Entries as soon as there are any; none when the time is over."""
+    """Entries as soon as there are any; none when the time is over. Raises Problem
+    where the token ended meanwhile."""
     services, loop = asked.services, asyncio.get_running_loop()
     until = loop.time() + query.wait
     while True:
         seen = services.waker.count
+        if not await asked.still_holds():
+            raise problems.unauthorized()
         entries = await _entries(asked, query, after)
         left = until - loop.time()
         if entries or left <= 0 or services.stopping.is_set() or asked.is_gone:

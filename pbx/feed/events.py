@@ -100,10 +100,7 @@ class _Stream:
     async def _goes_on(self) -> bool:
         if self._services.stopping.is_set() or self._asked.is_gone:
             return False
-        try:
-            return await self._services.book.still_holds(self._asked.grant)
-        except (SQLAlchemyError, OSError):
-            return True  # the store is away; he may wait for it
+        return await self._asked.still_holds()
 
     async def _entries(self) -> list[Entry]:
         """The next page; none while the store is away, which ends no stream."""

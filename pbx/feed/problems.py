@@ -49,10 +49,15 @@ class Problem(Exception):  # noqa: N818 - it is what RFC 9457 calls it
         )
 
 
-def unauthorized(detail: str) -> Problem:
+def unauthorized() -> Problem:
     """No token, or none that opens anything. RFC 6750, 3."""
-    challenge = 'Bearer realm="gerbang112"'
-    return Problem(401, "unauthorized", detail, {"WWW-Authenticate": challenge})
+    return Problem(
+        401,
+        "unauthorized",
+        "this needs a token that is neither expired nor revoked, in the header "
+        "Authorization: Bearer; `gerbang token create` makes one",
+        {"WWW-Authenticate": 'Bearer realm="gerbang112"'},
+    )
 
 
 def forbidden(scopes: Sequence[str]) -> Problem:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 import wave
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
-from pbx.feed import audio
+from pbx.feed import audio, book
 from pbx.model.call import Recording, State
 from pbx.model.kept import place
+from pbx.records import tokens
 from pbx.records.audit import WantedEntries, listed, verify
 from tests.fakes.feed_house import STARTED, FeedHouse, open_feed
 from tests.patience import until
@@ -235,3 +239,20 @@ async def test_who_hangs_up_has_heard_no_more_than_was_sent(
     assert action == "played"
     assert seconds is not None
     assert 6 < seconds < 3000, seconds
+
+
+async def test_a_revoked_token_hears_no_more(
+    house: FeedHouse, listener: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "FRESH_SECONDS", 0.1)
+    hour = sound(3600)
+    (house.settings.recordings / NAME).write_bytes(hour)
+    answer = await house.session.get(house.url + PATH, headers=listener | WHY)
+    await answer.content.readexactly(100_000)
+    name = (await tokens.every_token(house.store.engine))[-1].name
+    await tokens.revoke(house.store.engine, name, datetime.now(UTC))
+    await until(lambda: time.monotonic() - house.feed.services.book._read_at > 0.2)
+    with pytest.raises(aiohttp.ClientPayloadError):  # it broke off
+        await answer.content.read()
+    action, seconds = (await heard(house))[-1]
+    assert (action, seconds is not None and seconds < 3600) == ("played", True)

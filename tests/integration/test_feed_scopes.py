@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import wave
@@ -22,6 +23,7 @@ from pbx.notes import FILE
 from pbx.records import tokens
 from pbx.records.tokens import Scope
 from tests.fakes.feed_house import SECRETS, STARTED, FeedHouse, open_feed
+from tests.patience import until
 
 NOTE = "Budi, Jalan Dhoho 7, minta ambulans"
 """What an operator wrote: personal data, too."""
@@ -225,6 +227,23 @@ async def test_a_revoked_token_ends_its_stream(
         await tokens.revoke(house.store.engine, name, datetime.now(UTC))
         rest = await stream.content.read()
     assert b"data:" not in rest
+
+
+async def test_a_revoked_token_ends_its_long_poll(
+    house: FeedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "FRESH_SECONDS", 0.1)
+    insider = await house.token("read", "personal")
+    name = (await tokens.every_token(house.store.engine))[-1].name
+    page = await house.get("/v1/calls", insider)
+    query = {"after": page["next"], "wait": "60"}
+    waiting = asyncio.create_task(house.ask("GET", "/v1/calls", insider, params=query))
+    await until(lambda: house.feed.services.room.taken)
+    await tokens.revoke(house.store.engine, name, datetime.now(UTC))
+    async with asyncio.timeout(30):  # the minute it asked for is not over
+        status, _, body = await waiting
+    assert status == 401, "who may no longer read is told so, and nothing else"
+    assert json.loads(body)["type"].endswith("unauthorized")
 
 
 async def test_last_use_is_written_down(house: FeedHouse) -> None:
