@@ -115,7 +115,7 @@ async def _candidates(
     engine: AsyncEngine, number: str, others: set[str]
 ) -> AsyncIterator[Any]:
     """Records that have the number's digits somewhere, and notes to look into."""
-    text = sa.cast(calls.c.record, sa.Text)
+    text = _without_separators(sa.cast(calls.c.record, sa.Text))
     note = calls.c.record["classified"]["note"].as_string()
     last = ""
     while True:
@@ -142,6 +142,14 @@ async def _candidates(
             rows = await connection.execute(query.where(calls.c.call_id.in_(others)))
             for row in rows.all():
                 yield row
+
+
+def _without_separators(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """The digits of a number side by side: `tel:+62-812-3456-7890` is how RFC 3966, 3
+    writes one, and Asterisk gives it to us as it came."""
+    for separator in " ().-/":
+        text = sa.func.replace(text, separator, "")
+    return text
 
 
 async def _page_end(engine: AsyncEngine, last: str) -> str | None:
@@ -176,7 +184,7 @@ async def _in_notes(engine: AsyncEngine, number: str) -> set[str]:
 
 async def _witnessed(engine: AsyncEngine, number: str) -> set[str]:
     query = sa.select(witnessed_calls.c.call_id, witnessed_calls.c.ani).where(
-        witnessed_calls.c.ani.like(f"%{core(number)}")
+        _without_separators(witnessed_calls.c.ani).like(f"%{core(number)}")
     )
     async with engine.connect() as connection:
         rows = await connection.execute(query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import wave
 import zipfile
@@ -45,6 +46,7 @@ from pbx.records.tables import (
     review_marks,
     witnessed_calls,
 )
+from pbx.settings import Settings
 
 pytestmark = pytest.mark.postgres
 
@@ -154,7 +156,6 @@ def run(*arguments: str) -> Result:
 
 def rows(state: Path, query: Any) -> list[Any]:
     from pbx.records.database import open_engine
-    from pbx.settings import Settings
 
     async def read() -> list[Any]:
         engine = open_engine(Settings().database_url)
@@ -315,7 +316,6 @@ def test_a_legal_hold_stays_until_it_is_let_go(state: Path) -> None:
 def test_a_call_that_goes_on_is_left(state: Path) -> None:
     async def still_going_on() -> None:
         from pbx.records.database import open_engine
-        from pbx.settings import Settings
 
         engine = open_engine(Settings().database_url)
         async with engine.begin() as connection:
@@ -422,6 +422,47 @@ def test_mistyped(state: Path) -> None:
     assert run("privacy", "erase", "Sari", "--reason", "x").exit_code == 2
     assert run("privacy", "erase", "0812", "--reason", " ").exit_code == 2
     assert run("privacy", "certificates").stderr.startswith("No certificates yet")
+
+
+@pytest.mark.parametrize("asked", ["081234567890", "+62 812 3456 7890"])
+def test_a_number_is_found_however_the_network_or_an_operator_wrote_it(
+    state: Path, asked: str
+) -> None:
+    """RFC 3966, 3: a tel: URI may have dashes, dots and brackets in its number, and
+    Asterisk makes the caller's number of it as it stands."""
+    said = Classified("valid", "Ibu Sri 0812.3456.7890", "101", None, AT)
+    written = {
+        "k.1": {"ani": "", "caller": CallerFacts(asserted="<tel:+62-812-3456-7890>")},
+        "k.2": {"ani": "+62-812-3456-7890"},
+        "k.3": {"ani": "", "caller": CallerFacts(asserted="<tel:(0812)34567890>")},
+        "k.4": {"ani": "0857", "caller": CallerFacts(geolocation="0812 3456 7890")},
+        "k.5": {"ani": "0857", "classified": said},
+        "k.6": {"ani": "0857"},
+    }
+
+    async def lay_more() -> None:
+        store = await RecordStore.open(Settings().database_url)
+        async with store.engine.begin() as connection:
+            for call_id, more in written.items():
+                await store.write(connection, call(call_id, **more), None)
+            await connection.execute(
+                sa.insert(witnessed_calls).values(
+                    call_id="k.6", channel="x", trunk="carrier", number="112",
+                    ani="+62-812-3456-7890", seen_at=AT,
+                )
+            )  # fmt: skip
+        await store.close()
+
+    asyncio.run(lay_more())
+    reason = ("--reason", "letter", "--yes")
+    told = run("privacy", "erase", asked, *reason).output
+    for call_id in ("k.1", "k.2", "k.3", "k.6"):
+        assert re.search(rf"{re.escape(call_id)} +his call", told), call_id
+    for call_id in ("k.4", "k.5"):
+        assert re.search(rf"{re.escape(call_id)} +mentions him", told), call_id
+    for call_id in written:
+        assert not mentions_anywhere(record(state, call_id), SARI), call_id
+    assert "Nothing is kept" in run("privacy", "erase", asked, *reason).output
 
 
 def test_more_than_a_page(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
