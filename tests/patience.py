@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from pbx.records.journal import cut
+from pbx.records.journal import whole_records
 
 PATIENCE_SECONDS = 30.0
 """How long a busy machine may take. No promise of ours: where one is meant, a test says
@@ -47,4 +47,4 @@ def journal_records(path: Path) -> list[bytes]:
     """The journal's complete records; none of one that is not there."""
     if not path.exists():
         return []
-    return [line.raw for line in cut(path.read_bytes(), 0, is_end=False)]
+    return whole_records(path.read_bytes())

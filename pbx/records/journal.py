@@ -255,6 +255,13 @@ def cut(data: bytes, start: int, *, is_end: bool) -> list[RawLine]:
     return lines
 
 
+def whole_records(data: bytes) -> list[bytes]:
+    """The complete records of a journal that is being written just now, whose last
+    bytes may be half a record."""
+    end = data.rfind(RECORD_END) + len(RECORD_END) if RECORD_END in data else 0
+    return [line.raw for line in cut(data[:end], 0, is_end=False)]
+
+
 def _starts(data: bytes) -> list[int]:
     starts = [0] if data else []
     at = data.find(RECORD_START, 1)

@@ -28,7 +28,7 @@ from pbx.asterisk.render import render_city
 from pbx.asterisk.secrets import keep_secrets, read_secrets
 from pbx.asterisk.tls import ensure_certificate
 from pbx.model.city import City, read_city
-from pbx.records.journal import cut
+from pbx.records.journal import whole_records
 from pbx.settings import PROJECT, Settings
 from pbx.simulator.carrier import Carrier, Line, OutgoingCall
 from pbx.simulator.cel import CallResult
@@ -349,8 +349,7 @@ class TrialCity:
     def journal_lines(self) -> list[bytes]:
         """The journal's complete records so far."""
         with suppress(OSError):
-            data = self.settings.journal.read_bytes()
-            return [line.raw for line in cut(data, 0, is_end=False)]
+            return whole_records(self.settings.journal.read_bytes())
         return []
 
     # ---- harm ------------------------------------------------------------------------
