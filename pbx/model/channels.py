@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pbx.model.events import (
@@ -28,6 +28,10 @@ from pbx.model.events import (
 
 _BORN = re.compile(r"^.*?(\d+)\.(\d+)$")
 _OPERATOR = re.compile(r"^\+?\d+$")
+_CLOCK_SET_BACK = timedelta(seconds=1)
+"""A channel's events are in order; one that is so much older than the one before tells
+of another clock, by which no time of the record can be trusted. (Or of lines that came
+late, which is a gap as well.)"""
 
 
 def oldest(ids: Iterable[str]) -> str:
@@ -73,6 +77,33 @@ class Stay:
     entered: datetime
     left: datetime | None = None
 
+    def shared(self, other: Stay) -> tuple[datetime, datetime | None] | None:
+        """When both were there; None: never. `left` must be as it was in the end.
+
+        A clock set back makes a stay that ends before it begins. Such a one was there
+        after its beginning on the old clock, and before its end on the new one; two of
+        them were there together, though nobody can say how long.
+        """
+        begin, end = max(self.entered, other.entered), _first(self.left, other.left)
+        if end is None or begin <= end or (self.is_turned and other.is_turned):
+            return begin, end
+        turned, still = (self, other) if self.is_turned else (other, self)
+        if not turned.is_turned:
+            return None
+        if still.entered <= end:
+            return still.entered, end
+        is_before = still.left is None or turned.entered <= still.left
+        return (begin, still.left or end) if is_before else None
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the clock was set back meanwhile."""
+        return self.left is not None and self.left < self.entered
+
+
+def _first(one: datetime | None, two: datetime | None) -> datetime | None:
+    return one if two is None else two if one is None else min(one, two)
+
 
 @dataclass(slots=True)
 class Channel:
@@ -96,11 +127,13 @@ class Channel:
     """An operator's number or a trunk's name."""
     is_operator: bool = field(init=False)
     """Phones are named by number, trunks by a word (`pbx.model.city`)."""
+    last_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         """What the name tells."""
         self.endpoint = endpoint_of(self.name)
         self.is_operator = _OPERATOR.match(self.endpoint) is not None
+        self.last_at = self.first_at
 
     @property
     def is_dialled(self) -> bool:
@@ -109,6 +142,9 @@ class Channel:
 
     def take(self, event: JournalEvent) -> None:
         """Note what the next event says."""
+        if event.at < self.last_at:
+            self.gap |= self.last_at - event.at > _CLOCK_SET_BACK
+        self.last_at = event.at
         note = _NOTED.get(type(event))
         if note is not None:
             note(self, event)
@@ -153,20 +189,18 @@ class Channel:
 
     def overlaps(self, other: Channel) -> list[tuple[datetime, datetime | None]]:
         """When both were in the same bridge; None: they still are."""
-        shared = []
-        for mine in self.stays:
-            for theirs in other.stays:
-                if mine.bridge != theirs.bridge:
-                    continue
-                begin = max(mine.entered, theirs.entered)
-                ends = [s for s in (self._end(mine), other._end(theirs)) if s]
-                end = min(ends, default=None)
-                if end is None or begin <= end:
-                    shared.append((begin, end))
-        return shared
+        found = (
+            mine.shared(theirs)
+            for mine in map(self._ended, self.stays)
+            for theirs in map(other._ended, other.stays)
+            if mine.bridge == theirs.bridge
+        )
+        return [shared for shared in found if shared is not None]
 
-    def _end(self, stay: Stay) -> datetime | None:
-        return stay.left or self.ended_at
+    def _ended(self, stay: Stay) -> Stay:
+        if stay.left or self.ended_at is None:
+            return stay
+        return Stay(stay.bridge, stay.entered, self.ended_at)
 
 
 _NOTED: Mapping[type[JournalEvent], Callable[[Channel, Any], None]] = {

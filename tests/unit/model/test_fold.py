@@ -18,7 +18,8 @@ from pbx.model.call import (
     RingOutcome,
     State,
 )
-from pbx.model.channels import birth, endpoint_of, group, oldest
+from pbx.model.channels import birth, endpoint_of, group, oldest, read_channels
+from pbx.model.conversation import talks_of
 from pbx.model.events import JournalEvent, UnreadableLineError, read_event
 from pbx.model.fold import fold
 from pbx.records.journal import cut
@@ -511,3 +512,63 @@ def test_a_clock_set_back_makes_no_negative_time() -> None:
         hangup(5, source=CALLER),
     )
     assert call.wait_seconds == 0.0
+
+
+# ---- a clock that is set back -------------------------------------------------------
+
+
+def set_back(since: int, hours: float = 7) -> Call:
+    """The whole call; the clock is set back just before its event `since`."""
+    told = events(connected(end=30.0))
+    later = [replace(e, at=e.at - timedelta(hours=hours)) for e in told[since:]]
+    return fold([*told[:since], *later])
+
+
+@pytest.mark.parametrize("since", range(1, 21))
+def test_the_clock_is_set_back_at_any_moment(since: int) -> None:
+    """A conversation stays one (it became `abandoned`); its times are not trusted."""
+    call = set_back(since)
+    assert (call.state, call.disposition) == (State.CLOSED, Disposition.CONNECTED)
+    assert call.operator == "101"
+    assert [ring.outcome for ring in call.rings][1:] == [RingOutcome.ANSWERED]
+    assert call.incomplete
+    seconds = (call.wait_seconds, call.ring_seconds, call.talk_seconds)
+    assert all(0.0 <= value <= 22.4 for value in seconds if value is not None)
+
+
+def test_a_clock_corrected_by_less_than_a_second_spoils_nothing() -> None:
+    assert not any(set_back(n, hours=0.9 / 3600).incomplete for n in range(13, 20))
+
+
+def in_the_bridge(enters: float, leaves: float | None) -> set[str]:
+    """Whom the caller hears; the clock is set back by an hour while he talks with 101,
+    and 102 is in that bridge for a while, by the one clock or the other."""
+    first, third = phone("101", 1), phone("102", 2)
+    lines = story(
+        bridge("ENTER", 2),
+        bridge("ENTER", 2, **first),
+        bridge("ENTER", enters, **third),
+        bridge("EXIT", leaves, **third) if leaves is not None else [],
+        bridge("EXIT", 40 - 3600),
+        bridge("EXIT", 40 - 3600, **first),
+    )
+    channels = read_channels(events(lines))
+    return {talk.other.endpoint for talk in talks_of(channels[0], channels)}
+
+
+@pytest.mark.parametrize(
+    ("enters", "leaves", "is_heard"),
+    [
+        (5, 9, True),
+        (25 - 3600, 35 - 3600, True),
+        (5, 35 - 3600, True),
+        (25 - 3600, None, True),
+        (5, None, True),
+        (0, 1, False),
+        (50 - 3600, 60 - 3600, False),
+    ],
+)
+def test_who_was_there_while_the_clock_was_set_back(
+    enters: float, leaves: float | None, is_heard: bool
+) -> None:
+    assert in_the_bridge(enters, leaves) == ({"101", "102"} if is_heard else {"101"})
