@@ -9,25 +9,16 @@ after the second that followed, as if the line had been open before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ghostfilter.belief import NEAR, NOBODY, Belief
-from ghostfilter.features import Features
-from ghostfilter.net import Net, Weights
-from ghostfilter.spectra import (
-    BLOCK_FRAMES,
-    FRAME_SAMPLES,
-    FULL_SCALE,
-    Block,
-    Blocks,
-    Floats,
-)
+from ghostfilter.belief import Belief
+from ghostfilter.ears import Ears, Moment
+from ghostfilter.net import Weights
+from ghostfilter.spectra import BLOCK_FRAMES, FRAME_SAMPLES, FULL_SCALE, Blocks
+from ghostfilter.stretch import Stretch
 from ghostfilter.sums import MEL
-from ghostfilter.voices import Stretch
 
 LOOKED_AT_BLOCKS = 9
 """1.44 s: what is heard again …"""
@@ -44,21 +35,6 @@ ROOM_DBFS = -58.0
 """The room that is taken to have been there before, for as long: white noise of this
 level. A line of digital silence lets everything stand out, and cloth passes."""
 _ALL = LOOKED_AT_BLOCKS + BEFORE_BLOCKS
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A block as the net was to hear it."""
-
-    block: Block
-    bands: Floats
-    """(8, bands) mel power, our prompt taken out."""
-    explained: Floats
-    correlation: float
-    machine: NDArray[np.bool_]
-    """(8,) frames of nothing but a machine's tone, and …"""
-    tonal: NDArray[np.bool_]
-    """… of nothing but tone."""
 
 
 class Beginning:
@@ -94,7 +70,7 @@ class Beginning:
         if self._still is None:
             return None
         for moment in new:
-            near.push(moment.block, self._still.hear(moment), self._still.features)
+            _hear_again(moment, self._still, near)
         return self._still.belief
 
     def is_worth_it(self, floor: float) -> bool:
@@ -108,31 +84,17 @@ class Beginning:
         for moment in then:
             ears.hear(moment)
         for moment in first:
-            near.push(moment.block, ears.hear(moment), ears.features)
+            _hear_again(moment, ears, near)
         return ears.belief
 
     def _is_audible(self, least: float) -> bool:
         return any(m.block.loudest >= least for m in self._moments[:SOON_BLOCKS])
 
 
-class Ears:
-    """A net of its own for what is heard once more."""
-
-    __slots__ = ("_net", "belief", "features")
-
-    def __init__(self, weights: Weights) -> None:
-        self._net = Net(weights)
-        self.features = Features()
-        self.belief = Belief(weights)
-
-    def hear(self, moment: Moment) -> NDArray[np.bool_]:
-        """(8,) in which frames of the block somebody near is surely there."""
-        heard, its = moment.block, moment
-        found = self.features.of(heard, its.bands, its.explained, its.correlation)
-        logits = self._net.push(found)
-        logits[its.machine] = NOBODY
-        self.belief.push(logits, its.tonal, heard.levels)
-        return np.array(self.belief.sums[NEAR].held())
+def _hear_again(moment: Moment, ears: Ears, near: Stretch) -> None:
+    """Add to `near` the frames of a block in which somebody near is surely there."""
+    if ears.hear(moment):
+        near.push(moment.block, ears.near(), ears.features)
 
 
 @cache

@@ -13,14 +13,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostfilter.averages import last_averages
 from ghostfilter.cusum import Cusum
 from ghostfilter.net import Weights
 from ghostfilter.spectra import BLOCK_FRAMES, HALF_FRAMES, Floats
 from ghostfilter.weighing import Weighing
 
+NEAR, ANY_VOICE = 0, 1
+"""The net's two opinions of a frame: somebody near, any voice."""
 SLOW_FRAMES = 40
-NEAR = 0
-ANY_VOICE = 1
+"""0.8 s."""
 VOICE_SHARE = 0.6
 """How much any voice adds to the slow belief in a near one."""
 NOBODY = np.float32(-8.0)
@@ -63,18 +65,10 @@ _MIX[NEAR, [0, 2]] = _MIX[ANY_VOICE, [1, 3]] = 1.0
 _MIX[ANY_VOICE, [0, 2]] = VOICE_SHARE
 """Makes all of them out of the net's two in one product."""
 _SHIFTS = list(zip(2 * QUIET_DOUBT, 2 * LOUD_DOUBT, strict=True))
+"""How much higher doubt begins in each column in a quiet line, and how much lower
+where a sound is loud."""
+_MEANS = last_averages(SLOW_FRAMES, SLOW_FRAMES)
 _KEPT = SLOW_FRAMES - 1
-
-
-def _means(frames: int) -> Floats:
-    """(8, frames + 7): what makes, of a row of frames, their last eight averages."""
-    ends = np.arange(BLOCK_FRAMES)[:, None] + frames
-    places = np.arange(frames + BLOCK_FRAMES - 1)[None]
-    inside = (places < ends) & (places >= ends - frames)
-    return (inside / frames).astype(np.float32)
-
-
-_MEANS = _means(SLOW_FRAMES)
 
 
 class Belief:
@@ -83,9 +77,9 @@ class Belief:
     __slots__ = (
         "_doubt",
         "_line",
-        "_slow",
         "_new",
         "_peaks",
+        "_slow",
         "_weighing",
         "echo_doubt",
         "is_machine",
@@ -94,13 +88,16 @@ class Belief:
 
     def __init__(self, weights: Weights) -> None:
         self._line = np.full((_KEPT + BLOCK_FRAMES, _COLUMNS), NOBODY)
+        """What the net thought of the last frames, in columns …"""
         self._new = self._line[_KEPT:]
-        self._slow = [-math.inf] * 4
+        """… and where a block's go."""
+        self._slow = [-math.inf] * _COLUMNS
+        """The highest average of each column so far."""
         self._doubt = weights.doubt.tolist()
         self.sums = [Cusum(sum_) for sum_ in weights.sure.tolist()]
         """Of each kind, NEAR and ANY_VOICE: when is it sure?"""
         self._peaks = [0.0] * LOUD_BLOCKS
-        """Their loudest frames."""
+        """The last blocks' loudest frames, dBFS."""
         self._weighing = Weighing()
         self.echo_doubt = 0.0
         """How much lower doubt begins because our own prompt is known to come back."""
@@ -149,7 +146,7 @@ class Belief:
 
     def learn(self, other: Belief) -> None:
         """Believe what `other` does as well: the highest counts."""
-        self._slow = list(map(max, self._slow, other._slow))  # noqa: SLF001 - a Belief
+        self._slow = list(map(max, self._slow, other._slow))
         self.learn_sums(other)
 
     def learn_sums(self, other: Belief) -> None:

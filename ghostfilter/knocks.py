@@ -82,7 +82,7 @@ class Knock:
 class Knocks:
     """Listens to one call, block by block; half a second late."""
 
-    __slots__ = ("_blocks", "_busy_until", "_floors", "_steps", "_told", "knocks")
+    __slots__ = ("_blocks", "_busy_until", "_floors", "_steps", "knocks")
 
     def __init__(self) -> None:
         self._steps = np.zeros(_KEPT + _BLOCK_STEPS, np.float32)
@@ -90,12 +90,11 @@ class Knocks:
         self._blocks: deque[Block] = deque(maxlen=_BLOCKS)
         self._floors: deque[float] = deque(maxlen=_FLOOR_BLOCKS)
         self._busy_until = 0
-        self._told = False
         self.knocks: list[Knock] = []
         """Every single one, in order: the verdict may ask which followed a prompt."""
 
-    def push(self, block: Block) -> Heard | None:
-        """Hear eight frames; KNOCKS once, when a second knock is like a first."""
+    def push(self, block: Block) -> None:
+        """Hear eight frames."""
         self._blocks.append(block)
         samples = block.samples.reshape(_BLOCK_STEPS, STEP_SAMPLES)
         steps = self._steps
@@ -106,22 +105,32 @@ class Knocks:
         floor = max(sorted(self._floors)[len(self._floors) // 4], LOWEST_FLOOR_DBFS)
         loudest = float(np.maximum.reduce(steps[_BEFORE : _BEFORE + _BLOCK_STEPS]))
         if loudest < 10.0 ** (0.1 * max(LOWEST_DBFS, floor + OVER_FLOOR_DB)) - _TINY:
-            return None
+            return
         line = 10.0 * np.log10(steps + _TINY)
         first = block.first_frame * STEPS_PER_FRAME - _KEPT
-        before = len(self.knocks)
         for at in _rises(line):
             self._weigh(line, at, first, floor)
-        if self._told or len(self.knocks) == before:
-            return None
-        heard = self._heard()
-        self._told = heard is not None
-        return heard
 
     def heard(self) -> list[Heard]:
         """KNOCKS, if two were alike."""
-        heard = self._heard()
-        return [heard] if heard else []
+        alike = [
+            knock
+            for knock in self.knocks
+            if any(_is_alike(knock, other) for other in self.knocks)
+        ]
+        if not alike:
+            return []
+        return [
+            Heard(
+                Sound.KNOCKS,
+                alike[0].frame,
+                sum(knock.frames for knock in alike),
+                sum(knock.dbfs for knock in alike) / len(alike),
+                sum(knock.over_floor_db for knock in alike) / len(alike),
+                min(0.5 + 0.1 * len(alike), 0.9),
+                f"{len(alike)} knocks",
+            )
+        ]
 
     def _weigh(self, line: Floats, at: int, first: int, floor: float) -> None:
         """Note the knock that rises at step `at` of `line`, if it is one."""
@@ -161,24 +170,6 @@ class Knocks:
         strongest = lines.hertz[np.arange(len(lines.share)), lines.share.argmax(1)]
         pure = lines.share.sum(1) >= TONE_SHARE
         return bool((pure & (strongest >= TONE_HERTZ)).any())
-
-    def _heard(self) -> Heard | None:
-        alike = [
-            knock
-            for knock in self.knocks
-            if any(_is_alike(knock, other) for other in self.knocks)
-        ]
-        if not alike:
-            return None
-        return Heard(
-            Sound.KNOCKS,
-            alike[0].frame,
-            sum(knock.frames for knock in alike),
-            sum(knock.dbfs for knock in alike) / len(alike),
-            sum(knock.over_floor_db for knock in alike) / len(alike),
-            min(0.5 + 0.1 * len(alike), 0.9),
-            f"{len(alike)} knocks",
-        )
 
 
 def _rises(line: Floats) -> list[int]:

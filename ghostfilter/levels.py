@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from ghostfilter.evidence import LOWEST_DBFS
+from ghostfilter.signals import Heard, Sound
 
 FLOOR_SHARE = 0.2
 """The floor is the level that this share of all frames stay below."""
+SILENT_FLOOR_DBFS = -66.0
+"""Below it a line that is quiet is silent; above, its noise is comfort noise or hum."""
+QUIET_DBFS = -48.0
+QUIET_RISE_DB = 6.0
+"""A line is quiet that never rises above the first, nor by the second above its floor
+(or, where that is lower, above a silent one)."""
 _BINS = 97
 
 
@@ -40,6 +47,18 @@ class Levels:
     def floor_dbfs(self) -> float:
         """The level below which the quietest fifth of the frames lie."""
         return -float(self._floor) if self._frames else LOWEST_DBFS
+
+    def heard(self, frames: int, confidence: float) -> Heard:
+        """NOISE, COMFORT_NOISE or SILENCE: the line itself, for so many frames."""
+        floor, loudest = self.floor_dbfs, self.loudest_dbfs
+        steady = max(floor, SILENT_FLOOR_DBFS) + QUIET_RISE_DB
+        if loudest > QUIET_DBFS or loudest > steady:
+            sound = Sound.NOISE
+        elif floor > SILENT_FLOOR_DBFS:
+            sound = Sound.COMFORT_NOISE
+        else:
+            sound = Sound.SILENCE
+        return Heard(sound, 0, frames, loudest, loudest - floor, confidence)
 
     def _move_floor(self) -> None:
         """Up to where the fifth is reached, or down to where it still is."""

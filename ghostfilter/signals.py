@@ -56,6 +56,8 @@ PERSON = frozenset(
     }
 )
 """Sounds that speak for a person."""
+MACHINES = frozenset({Sound.FAX, Sound.NETWORK_TONE})
+"""Sounds that no person makes."""
 _POCKETS_TOO = frozenset({Sound.KNOCKS, Sound.LOUD, Sound.LONE})
 """What pockets make as well …"""
 SIGN = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import webrtcvad
 
 MODE = 2
-"""Aggressiveness 0…3, chosen on the development corpus: see README.md."""
+"""Aggressiveness 0…3; the net has learned what this one says."""
 
 SAMPLE_RATE = 8000
 FRAME_SAMPLES = 160

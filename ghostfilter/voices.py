@@ -1,70 +1,106 @@
-"""Where in the call somebody was heard, and in what manner."""
+"""Who speaks, near and far: the call's own ears, and those that listen once more.
+
+Blocks are judged at their end; where somebody may be there, at their half as well. Who
+speaks as the line opens is heard once more in other ways (`beginning.py`).
+"""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from numpy.typing import NDArray
 
-from ghostfilter.features import Features
+from ghostfilter.beginning import Beginning
+from ghostfilter.belief import ANY_VOICE, NEAR, Belief
+from ghostfilter.ears import Ears, Moment
+from ghostfilter.net import Weights
 from ghostfilter.signals import Heard, Sound
-from ghostfilter.spectra import Block
+from ghostfilter.spectra import BLOCK_FRAMES, HALF_FRAMES, Block
+from ghostfilter.stretch import Stretch
 
-WHISPERED = 0.3
-"""Mean harmonicity below which a near voice is a whisper."""
-CRIED_HZ = 330.0
-CRIED_SHARE = 0.6
-"""A cry: harmonic, and most of it higher than speech (infants: 350…550 Hz)."""
+_FIRST_HALF = np.arange(BLOCK_FRAMES) < HALF_FRAMES
 
 
-class Stretch:
-    """All frames of one kind in a call: where they began, how many, how loud."""
+class Voices:
+    """Listens to one call, block by block, our own prompt taken out."""
 
-    __slots__ = ("_energy", "_harmonic", "_high", "first", "frames")
+    __slots__ = (
+        "_beginning",
+        "_counted",
+        "_distant",
+        "_ears",
+        "_near",
+        "_told",
+        "is_nearly_sure",
+    )
 
-    def __init__(self) -> None:
-        self.first: int | None = None
-        self.frames = 0
-        self._energy = 0.0
-        self._harmonic = 0.0
-        self._high = 0
-
-    def push(
-        self,
-        block: Block,
-        held: NDArray[np.bool_],
-        features: Features,
-        since: int | None = None,
-    ) -> None:
-        """Add the frames of a block that are `held` to be of this kind.
-
-        `since`: the frame from which on that was coming, if it was not known at once.
-        """
-        count = int(np.count_nonzero(held))
-        if not count:
-            return
-        if self.first is None:
-            first = block.first_frame + int(held.argmax())
-            self.first = first if since is None else min(first, since)
-        self.frames += count
-        self._energy += float((10.0 ** (block.dbfs[held] / 10.0)).sum())
-        self._harmonic += float(features.harmonicity[held].sum())
-        self._high += int(np.count_nonzero(features.hertz[held] >= CRIED_HZ))
-
-    def heard(self, sound: Sound, floor_dbfs: float, confidence: float) -> Heard | None:
-        """The stretch in words; None if there was none."""
-        if self.first is None:
-            return None
-        level = 10.0 * math.log10(self._energy / self.frames + 1e-10)
-        over = level - floor_dbfs
-        return Heard(sound, self.first, self.frames, level, over, confidence)
+    def __init__(self, weights: Weights) -> None:
+        self._ears = Ears(weights)
+        self._beginning: Beginning | None = Beginning(weights)
+        self._near, self._distant = Stretch(), Stretch()
+        self._told = False
+        self.is_nearly_sure = False
+        """Whether half a block more may be enough."""
+        self._counted = 0
+        """So many frames of the next block are known to be a near person's."""
 
     @property
-    def manner(self) -> Sound:
-        """NEAR_VOICE, or WHISPER or CRY for those that sound like it."""
-        if self._harmonic < WHISPERED * self.frames:
-            return Sound.WHISPER
-        if self._high >= CRIED_SHARE * self.frames:
-            return Sound.CRY
-        return Sound.NEAR_VOICE
+    def belief(self) -> Belief:
+        """What is believed of the call."""
+        return self._ears.belief
+
+    def push(self, moment: Moment, floor_dbfs: float) -> Heard | None:
+        """Hear eight frames; NEAR_VOICE, WHISPER or CRY once, when it is sure."""
+        if self._ears.hear(moment):
+            self._find(moment.block)
+        self._counted = 0
+        if self._beginning is not None:
+            self._look_back(self._beginning, moment, floor_dbfs)
+        self.is_nearly_sure = not self._told and self.belief.is_rising
+        if self._told or self._near.first is None:
+            return None
+        self._told = True
+        return self._near_heard(floor_dbfs)
+
+    def push_half(self, moment: Moment, floor_dbfs: float) -> Heard | None:
+        """The same of half a block, twice, which will come again, whole: whoever is
+        nearly sure does not wait for the rest."""
+        if not self._ears.hear_half(moment):
+            return None
+        since = self.belief.sums[NEAR].since
+        self._near.push(moment.block, _FIRST_HALF, self._ears.features, since)
+        self._counted = HALF_FRAMES
+        self._told = True
+        return self._near_heard(floor_dbfs)
+
+    def heard(self, floor_dbfs: float) -> Heard | None:
+        """The near voice; else DISTANT_VOICE, if there was one."""
+        return self._near_heard(floor_dbfs) or self._distant.heard(
+            Sound.DISTANT_VOICE, floor_dbfs, self.belief.sureness(ANY_VOICE)
+        )
+
+    def _near_heard(self, floor_dbfs: float) -> Heard | None:
+        sure = self.belief.sureness(NEAR)
+        return self._near.heard(self._near.manner, floor_dbfs, sure)
+
+    def _find(self, block: Block) -> None:
+        """Add the frames in which somebody surely is near, or far."""
+        ears, sums = self._ears, self.belief.sums
+        near = ears.near()
+        near[: self._counted] = False
+        self._near.push(block, near, ears.features, sums[NEAR].since)
+        far = ears.any_voice() & ~near
+        self._distant.push(block, far, since=sums[ANY_VOICE].since)
+
+    def _look_back(
+        self, beginning: Beginning, moment: Moment, floor_dbfs: float
+    ) -> None:
+        """Hear who spoke at once: as if the line had been still before, and once more
+        when it is known, if the beginning was loud."""
+        is_whole = beginning.push(moment)
+        still = None if self._told else beginning.as_if_still(self._near)
+        if still is not None and self._near.first is not None:
+            self.belief.learn_sums(still)
+        if is_whole:
+            is_unsure = not self._told  # who surely is there need not be heard again
+            if is_unsure and beginning.is_worth_it(floor_dbfs):
+                self.belief.learn(beginning.look_again(self._near))
+            self._beginning = None

@@ -14,6 +14,7 @@ from operator import mul
 
 import numpy as np
 
+from ghostfilter.averages import last_averages
 from ghostfilter.spectra import BLOCK_FRAMES, Floats
 
 LOWEST, HIGHEST = -10.0, 12.0
@@ -55,23 +56,24 @@ class Shares:
 
 SCALE = 3.1
 """So that sums are of the size that `sure` has had since decision 13."""
-SHARES = Shares(1.5805, -1.1822, 2.9615, 0.6411, 0.248, 0.2045, -7.7833)
+SHARES = Shares(
+    near=1.5805,
+    quick=-1.1822,
+    slow=2.9615,
+    moved=0.6411,
+    loud=0.248,
+    over=0.2045,
+    always=-7.7833,
+)
+"""As that command printed them."""
 SEEN = 6
 """All but `always` is looked at in each frame."""
 
 _KEPT = SLOW_FRAMES - 1
 _COUNTS = np.array(astuple(SHARES)[:SEEN], np.float32)
-
-
-def _average(frames: int) -> Floats:
-    """(8, 31): what makes, of a row of frames, their last eight averages."""
-    ends = np.arange(BLOCK_FRAMES)[:, None] + SLOW_FRAMES
-    places = np.arange(_KEPT + BLOCK_FRAMES)[None]
-    inside = (places < ends) & (places >= ends - frames)
-    return (inside / frames).astype(np.float32)
-
-
-_AVERAGES = np.concatenate((_average(QUICK_FRAMES), _average(SLOW_FRAMES)))
+_AVERAGES = np.concatenate(
+    [last_averages(frames, SLOW_FRAMES) for frames in (QUICK_FRAMES, SLOW_FRAMES)]
+)
 # As large as what they are compared with: a lone number costs 0.5 µs more each time.
 _LOWEST, _HIGHEST = (
     np.full((BLOCK_FRAMES, 2), logit, np.float32) for logit in (LOWEST, HIGHEST)

@@ -12,16 +12,16 @@ from ghostfilter.beginning import (
     SOON_BLOCKS,
     STILL_BLOCKS,
     Beginning,
-    Moment,
     quiet_room,
 )
 from ghostfilter.belief import NEAR, Belief
 from ghostfilter.detector import Detector
+from ghostfilter.ears import Moment
 from ghostfilter.net import shipped_weights
 from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import BLOCK_FRAMES, Blocks
+from ghostfilter.stretch import Stretch
 from ghostfilter.sums import MEL
-from ghostfilter.voices import Stretch
 from tests.unit.ghostfilter.sounds import frames, noise, spoken
 
 WEIGHTS = shipped_weights()

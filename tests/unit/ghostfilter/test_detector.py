@@ -78,7 +78,7 @@ def test_a_network_s_tone_is_not_looked_at_by_halves(
         if detector.push(frame) is not None:
             told.append(number)
         whole = np.ones(BLOCK_FRAMES, np.bool_)
-        monkeypatch.setattr(detector._tones, "_machine", whole)  # noqa: SLF001
+        monkeypatch.setattr(detector._tones, "_machine", whole)
     assert [(number + 1) % BLOCK_FRAMES for number in told] == [0]
 
 

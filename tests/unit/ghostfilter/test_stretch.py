@@ -11,7 +11,7 @@ import pytest
 from ghostfilter.features import Features
 from ghostfilter.signals import Sound
 from ghostfilter.spectra import Block, Blocks
-from ghostfilter.voices import Stretch
+from ghostfilter.stretch import Stretch
 from tests.unit.ghostfilter.sounds import frames, noise
 
 
