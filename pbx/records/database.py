@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, NullPool, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -74,15 +74,20 @@ def open_engine(url: str, *, writes: bool = True) -> AsyncEngine:
             f"sqlite+aiosqlite:///file:{quote(database)}?mode=rw&uri=true",
             hide_parameters=True,
         )
-    _teach_sqlite(engine, writes=writes)
+    _teach_sqlite(engine, Path(database), writes=writes)
     return engine
 
 
-def _teach_sqlite(engine: AsyncEngine, *, writes: bool) -> None:
+class StoreGoneError(OSError):
+    """SQLite's file was moved, deleted or replaced under us."""
+
+
+def _teach_sqlite(engine: AsyncEngine, path: Path, *, writes: bool) -> None:
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
 
     @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _: object) -> None:
+    def _connected(connection: Any, record: Any) -> None:
+        record.info["file"] = _file_at(path)
         connection.isolation_level = None  # we begin ourselves, see below
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
@@ -94,7 +99,20 @@ def _teach_sqlite(engine: AsyncEngine, *, writes: bool) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _began(connection: Connection) -> None:
+        # An open file lives on without its name: SQLite would go on writing to it, and
+        # all would be lost with the last of us to close it.
+        if connection.info["file"] != _file_at(path):
+            connection.invalidate()
+            raise StoreGoneError(f"{path} is no longer the file that was opened")
         connection.exec_driver_sql(begin)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def empty_wal(engine: AsyncEngine) -> bool:
@@ -116,12 +134,32 @@ async def empty_wal(engine: AsyncEngine) -> bool:
 
 async def is_current(engine: AsyncEngine) -> bool:
     """Whether the schema is this program's already: nothing to migrate."""
+    newest, found = await _revisions(engine)
+    return found == newest
+
+
+class OtherTablesError(SQLAlchemyError):
+    """The store's tables are another version's."""
+
+
+async def must_be_current(engine: AsyncEngine) -> None:
+    """Before records are compared or mended: what another version's tables hold is
+    not ours to judge. Raises OtherTablesError; a store without tables passes."""
+    newest, found = await _revisions(engine)
+    if found not in {newest, None}:
+        raise OtherTablesError(
+            f"the store's tables are of revision {found}, not {newest}"
+        )
+
+
+async def _revisions(engine: AsyncEngine) -> tuple[str | None, str | None]:
+    """Of the tables: what this program wants, and what there is."""
     newest = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
     async with engine.connect() as connection:
         found = await connection.run_sync(
             lambda c: MigrationContext.configure(c).get_current_revision()
         )
-    return found == newest
+    return newest, found
 
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
@@ -183,11 +221,34 @@ def is_missing(error: BaseException) -> bool:
     if isinstance(error, FileNotFoundError):
         return True
     return isinstance(error, DBAPIError) and (
-        "no such table" in str(error) or "UndefinedTable" in str(error)
+        "no such table" in str(error) or sqlstate(error) == _UNDEFINED_TABLE
     )
 
 
+def sqlstate(error: BaseException) -> str:
+    """PostgreSQL's code for what it refuses; of any other error "". asyncpg's text
+    does not name it, and is in the server's language."""
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
+_UNDEFINED_TABLE, _UNDEFINED_COLUMN, _NO_RIGHT = "42P01", "42703", "42501"
+
 _CURES = (
+    (
+        (_NO_RIGHT,),
+        "make the role that GERBANG_DATABASE_URL names the owner of that database and "
+        "all its tables",
+    ),
+    (
+        ("no longer the file",),
+        "stop all of Gerbang112 before its store is moved, deleted or restored. The "
+        "recorder opens what is there now, or makes a store of the journal files",
+    ),
+    (
+        ("tables are of revision",),
+        "run the Gerbang112 that made them, or, if they are older, start `gerbang "
+        "recorder` of this one, it brings them up to date",
+    ),
     (
         ("not a database", "malformed"),
         "the file is damaged: move it away and keep it. The recorder makes a new one "
@@ -199,7 +260,7 @@ _CURES = (
         "GERBANG_DATABASE_URL",
     ),
     (
-        ("no such column", "UndefinedColumn"),
+        ("no such column", _UNDEFINED_COLUMN),
         "this store has another Gerbang112's tables: start `gerbang recorder` of this "
         "one, it brings them up to date",
     ),
@@ -215,8 +276,9 @@ _CURES = (
 def explain(error: BaseException) -> str:
     """What ails the store and the cure, in one line for people."""
     said = str(error).strip() or "no answer in time"
+    told = f"{sqlstate(error)} {said}"
     cure = next(
-        (cure for signs, cure in _CURES if any(sign in said for sign in signs)),
+        (cure for signs, cure in _CURES if any(sign in told for sign in signs)),
         "start the database, or correct GERBANG_DATABASE_URL",
     )
     return f"{said.splitlines()[0]}; {cure}"

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pbx.model.call import Call
 from pbx.records.base import write_alone
+from pbx.records.database import must_be_current
 from pbx.records.erasures import sealed_of
 from pbx.records.folding import columns_of, record_of
 from pbx.records.reconcile import witnessed_call
@@ -56,7 +57,8 @@ async def compare(
 ) -> AsyncIterator[Difference]:
     """What differs, call by call; with `mends` each gets a new revision, 200 calls a
     transaction. A record without lines and without a witness is left alone: its lines
-    were deleted, as the city's retention asks."""
+    were deleted, as the city's retention asks. Raises OtherTablesError."""
+    await must_be_current(engine)
     store = RecordStore(engine)
     async with engine.connect() as connection:
         total = await connection.scalar(sa.select(sa.func.count()).select_from(calls))

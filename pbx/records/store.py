@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pbx.model.call import Call, State
 from pbx.records.base import announce, now, upsert_into, write_alone
+from pbx.records.database import sqlstate
 from pbx.records.erasures import sealed_of
 from pbx.records.folding import (
     Folded,
@@ -71,8 +72,9 @@ def is_poison(error: BaseException) -> bool:
     """
     if isinstance(error, POISON):
         return True
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return isinstance(error, sa.exc.DBAPIError) and str(state)[:2] in _POISON_STATES
+    return (
+        isinstance(error, sa.exc.DBAPIError) and sqlstate(error)[:2] in _POISON_STATES
+    )
 
 
 class StalePositionError(RuntimeError):

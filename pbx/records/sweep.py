@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from pbx.model.call import State
 from pbx.model.events import UnreadableLineError, read_event
 from pbx.records.base import now, upsert_into
+from pbx.records.database import must_be_current
 from pbx.records.erasures import sealed_of
 from pbx.records.grouping import Placed
 from pbx.records.journal_files import JournalFiles, NoJournalError
@@ -87,7 +88,9 @@ class Places:
 async def sweep(
     engine: AsyncEngine, day: date, zone: ZoneInfo, places: Places
 ) -> Sweep:
-    """Compare one day of the city's. Raises OSError, the drivers' errors."""
+    """Compare one day of the city's. Raises OSError, OtherTablesError, the drivers'
+    errors."""
+    await must_be_current(engine)
     begin = datetime(day.year, day.month, day.day, tzinfo=zone)
     following = day + timedelta(days=1)
     end = datetime(following.year, following.month, following.day, tzinfo=zone)

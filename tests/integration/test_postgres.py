@@ -12,9 +12,16 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import DBAPIError
 
 from pbx.model.call import State
-from pbx.records.database import is_current, migrate, open_engine
+from pbx.records.database import (
+    explain,
+    is_current,
+    is_missing,
+    migrate,
+    open_engine,
+)
 from pbx.records.journal import Batch, Journal, Position, RawLine
 from pbx.records.ledger_tables import invites
 from pbx.records.queries import Wanted, changed_calls, last_calls, newest_cursor
@@ -30,6 +37,7 @@ from pbx.records.tables import (
 )
 from pbx.settings import PROJECT
 from tests.fakes.journal_lines import START, TRUNK, connected, greeted, hangup, line
+from tests.postgres import Postgres
 
 pytestmark = pytest.mark.postgres
 
@@ -111,6 +119,30 @@ async def test_migrations_keep_what_is_there(url: str) -> None:
         assert [await rows(store, table) for table in kept] == before
         assert sorted(await rows(store, invites)) == sorted(counted)
     await store.close()
+
+
+async def test_what_postgresql_refuses_has_its_own_cure(
+    postgres_server: Postgres, postgres_url: str
+) -> None:
+    """Its server speaks any language; the code of an error is the same in all."""
+    engine = open_engine(postgres_url)
+    with pytest.raises(DBAPIError) as nothing:
+        await last_calls(engine, ALL)
+    await engine.dispose()
+    assert is_missing(nothing.value)
+    postgres_server.sql("DROP ROLE IF EXISTS stranger")
+    postgres_server.sql("CREATE ROLE stranger LOGIN")
+    strangers = postgres_url.replace("postgres@", "stranger@")
+    with pytest.raises(DBAPIError) as refused:
+        await RecordStore.open(strangers)
+    assert "make the role that GERBANG_DATABASE_URL names" in explain(refused.value)
+    await (await RecordStore.open(postgres_url)).close()
+    engine = open_engine(strangers)
+    with pytest.raises(DBAPIError) as refused:
+        await last_calls(engine, ALL)
+    await engine.dispose()
+    assert not is_missing(refused.value)
+    assert "make the role that GERBANG_DATABASE_URL names" in explain(refused.value)
 
 
 def earlier() -> list[str]:

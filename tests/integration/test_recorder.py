@@ -441,6 +441,23 @@ def fill(place: Path) -> Path:
     return filler
 
 
+async def test_sqlites_file_is_deleted_under_it(
+    start: Starter, journal: Path, sqlite_url: str
+) -> None:
+    """It has a store again at once, of the journal files that are there."""
+    running = start(sqlite_url)
+    write_call(journal, 0)
+    await until(lambda: is_closed(sqlite_url, 0))
+    file = Path(sqlite_url.partition("///")[2])
+    for part in file.parent.glob(f"{file.name}*"):
+        part.unlink()
+    write_call(journal, 1)
+    await until(lambda: _exists(sqlite_url))
+    await until(lambda: is_closed(sqlite_url, 1))
+    assert len(await everything(sqlite_url)) == 2
+    await until(lambda: not running.has_alarm("database-unreachable"))
+
+
 async def test_the_databases_disk_is_full(
     start: Starter, journal: Path, tiny_disk: Path
 ) -> None:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
+from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from pbx.records.database import explain, open_engine
+from pbx.records.database import (
+    OtherTablesError,
+    StoreGoneError,
+    explain,
+    open_engine,
+)
+from pbx.records.rebuild import compare
 from pbx.records.store import RecordStore, is_poison
+from pbx.records.sweep import Places, sweep
+from pbx.records.tables import calls
 
 
 @pytest.mark.parametrize(
@@ -57,6 +68,50 @@ def test_a_store_a_newer_one_made(tmp_path: Path) -> None:
     with pytest.raises(CommandError) as caught:
         asyncio.run(_use(_url(path)))
     assert "a newer Gerbang112 made this store" in explain(caught.value)
+
+
+@pytest.mark.parametrize("revision", ["9999", "0004"])
+async def test_nobody_compares_the_records_of_another_version(
+    tmp_path: Path, revision: str
+) -> None:
+    """To `rebuild`, a newer one's fields would be differences to be mended."""
+    path = tmp_path / "records.sqlite3"
+    await _use(_url(path))
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    engine = open_engine(_url(path))
+    places = Places(tmp_path, tmp_path, tmp_path)
+    with pytest.raises(OtherTablesError) as caught:
+        _ = [d async for d in compare(engine, mends=True)]
+    with pytest.raises(OtherTablesError):
+        await sweep(engine, date(2026, 11, 21), ZoneInfo("Asia/Jakarta"), places)
+    await engine.dispose()
+    said = explain(caught.value)
+    assert f"tables are of revision {revision}, not" in said
+    assert "run the Gerbang112 that made them" in said
+
+
+@pytest.mark.parametrize("writes", [True, False])
+async def test_a_file_replaced_under_us_is_not_used_on(
+    tmp_path: Path, writes: bool
+) -> None:
+    """SQLite goes on with a file that has no name any more; all would be lost."""
+    path = tmp_path / "records.sqlite3"
+    await _use(_url(path))
+    engine = open_engine(_url(path), writes=writes)
+    count = sa.select(sa.func.count()).select_from(calls)
+    async with engine.begin() as connection:
+        assert await connection.scalar(count) == 0
+    for part in tmp_path.glob("records.sqlite3*"):
+        part.rename(part.with_name(f"old-{part.name}"))
+    with pytest.raises(StoreGoneError) as caught:
+        async with engine.begin():
+            raise AssertionError("begun on a file nobody else knows")
+    assert "stop all of Gerbang112 before its store is moved" in explain(caught.value)
+    await _use(_url(path))  # a new one
+    async with engine.begin() as connection:
+        assert await connection.scalar(count) == 0
+    await engine.dispose()
 
 
 def test_what_says_nothing_and_what_is_away() -> None:
