@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
-from tests.patience import until
+from tests.patience import PATIENCE_SECONDS, until
 
 Answer = Callable[[dict[str, Any]], Awaitable[web.Response]]
 
@@ -60,9 +60,11 @@ class Receiver:
             found.setdefault(event["subject"], []).append(event["data"]["revision"])
         return found
 
-    async def until(self, is_so: Callable[[Receiver], bool]) -> None:
+    async def until(
+        self, is_so: Callable[[Receiver], bool], seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Wait for what must come; fails if it does not."""
-        await until(lambda: is_so(self))
+        await until(lambda: is_so(self), seconds)
 
 
 @asynccontextmanager

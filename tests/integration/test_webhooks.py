@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pbx.feed import reads
 from pbx.feed import webhooks as door
 from pbx.feed.reads import Reads
 from pbx.feed.webhooks import courier
+from pbx.feed.webhooks.post import Outcome
 from pbx.records import erasures, webhooks
 from pbx.records.base import now
 from pbx.records.store import RecordStore
@@ -394,6 +396,49 @@ async def test_redirects_are_not_followed(
     assert "307 Temporary Redirect: redirects are not followed" in (one.why or "")
 
 
+ODD_ANSWERS = [
+    b"HTTP/1.1 500 caf\xe9 \x1b[31m081234567890\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 302 \xff\r\nLocation: /\xfe\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 caf\xe9\r\nX-A: \xe9\x1b",
+    b"\x00\xff\x16\x03\x1b[2J\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX-A: " + b"\xe9" * 100_000,
+]
+
+
+@pytest.mark.parametrize("odd", ODD_ANSWERS, ids=range(len(ODD_ANSWERS)))
+async def test_whatever_one_answers_is_written_down_and_holds_up_no_other(
+    store: RecordStore, receiver: Receiver, url: str, tmp_path: Path, odd: bytes
+) -> None:
+    """RFC 9112, 4 lets any byte into a reason phrase. One in Latin-1 was text that no
+    database takes, and all couriers began anew each second."""
+
+    async def answer(reader: StreamReader, writer: StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(odd)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    odd_one = Receiver(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/calls")
+    hook = await subscribe(store, odd_one)
+    await subscribe(store, receiver)
+    async with server, delivering(url, tmp_path):
+        await put(store, a_call(1))
+        await receiver.until(lambda r: len(r.events) == 1)
+
+        async def tried_again() -> bool:
+            (one,) = await webhooks.deliveries(store.engine, hook.id, None, 10)
+            return one.attempts >= 2
+
+        await until(tried_again)
+    (one,) = await webhooks.deliveries(store.engine, hook.id, None, 10)
+    assert one.why
+    assert one.why.isascii()
+    assert one.why.isprintable()
+    assert ANI not in one.why
+    assert len(receiver.bodies) == 1, "nobody else noticed"
+
+
 async def test_a_private_address_nobody_declared(
     store: RecordStore, receiver: Receiver, url: str, tmp_path: Path
 ) -> None:
@@ -578,6 +623,31 @@ async def test_a_fault_of_ours_stops_nobody_else(
         await put(store, a_call(1))
         await receiver.until(lambda r: len(r.events) == 1)
         await until(lambda: f"webhook {broken.id}" in caplog.text)
+
+
+async def test_text_no_database_takes_stops_nobody_else(
+    store: RecordStore,
+    receiver: Receiver,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken = await subscribe(store, receiver)
+    await subscribe(store, receiver)
+    post = courier.post
+
+    async def odd(session: Any, hook: Subscription, message: Any) -> Any:
+        if hook.id == broken.id:
+            return Outcome(500, "\udce9")
+        return await post(session, hook, message)
+
+    monkeypatch.setattr(courier, "post", odd)
+    async with delivering(url, tmp_path):
+        await put(store, a_call(1))
+        await until(lambda: f"webhook {broken.id}" in caplog.text)
+        await receiver.until(lambda r: len(r.events) == 1)
+        assert "wait for the store" not in caplog.text
 
 
 async def test_what_is_over_is_forgotten(

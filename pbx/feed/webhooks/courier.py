@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import aiohttp
-from sqlalchemy.exc import SQLAlchemyError
 
+from pbx.feed.app import is_ours
 from pbx.feed.reads import Reads
 from pbx.feed.webhooks.event import Message, call_message, deleted_message, type_of
 from pbx.feed.webhooks.post import Outcome, open_session, post
@@ -76,15 +76,17 @@ class Courier:
     _prune_at: float = 0.0
 
     async def run(self) -> None:
-        """Deliver. Raises what the database raises; our own faults cost a pause."""
+        """Deliver. Raises what a database that is away raises; our own faults cost a
+        pause, text that it does not take among them."""
         async with open_session(private=self.queue.hook.private) as session:
             while True:
                 seen = self.waker.count
                 try:
                     is_gone, is_busy = await self._work(session)
-                except (SQLAlchemyError, OSError, TimeoutError):
-                    raise
-                except Exception:  # noqa: BLE001 — ours; other subscriptions go on
+                except Exception as error:
+                    if not is_ours(error):
+                        raise
+                    # Ours: other subscriptions go on.
                     _log.exception("webhook %d", self.queue.hook.id)
                     await asyncio.sleep(_FAULT_SECONDS)
                     continue

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import aiohttp
 
@@ -72,7 +73,7 @@ async def post(
         ) as response:
             return Outcome(
                 response.status,
-                None if 200 <= response.status < 300 else _said(response),
+                None if 200 <= response.status < 300 else _said(response.status),
                 retry_after(response.headers.get("Retry-After", ""), now()),
             )
     except TimeoutError:
@@ -82,30 +83,38 @@ async def post(
 
 
 def _why(error: BaseException) -> str:
-    """In one line; aiohttp wraps what our resolver says of a forbidden address."""
+    """In one line of plain letters, for aiohttp quotes what it got; it wraps what our
+    resolver says of a forbidden address."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ForbiddenAddressError):
             return str(cause)
         cause = cause.__cause__
-    return (str(error) or repr(error)).splitlines()[0][:_MOST_SAID]
+    line = (str(error) or repr(error)).splitlines()[0][:_MOST_SAID]
+    return "".join(c if " " <= c <= "~" else "?" for c in line)
 
 
 def retry_after(text: str, at: datetime) -> float | None:
     """Seconds a Retry-After asks for (RFC 9110, 10.2.3), at most an hour."""
     try:
-        seconds = float(int(text))
+        seconds = int(text)
     except ValueError:
         try:
             then = parsedate_to_datetime(text)
-        except ValueError:
+            then = then.replace(tzinfo=then.tzinfo or UTC)
+        except (ValueError, OverflowError):
             return None
-        seconds = (then.replace(tzinfo=then.tzinfo or UTC) - at).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
+        seconds = int((then - at).total_seconds())
+    return float(min(max(seconds, 0), LONGEST_WAIT_SECONDS))
 
 
-def _said(response: aiohttp.ClientResponse) -> str:
-    reason = f"{response.status} {response.reason or ''}".strip()
-    if 300 <= response.status < 400:
+def _said(status: int) -> str:
+    """In our words: the reason phrase may hold any byte (RFC 9112, 4), also such as no
+    database takes, and whatever we just told."""
+    try:
+        reason = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        reason = str(status)
+    if 300 <= status < 400:
         reason += ": redirects are not followed, add the webhook with its final URL"
-    return reason[:_MOST_SAID]
+    return reason

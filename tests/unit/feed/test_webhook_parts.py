@@ -210,6 +210,8 @@ def test_answers() -> None:
         ("30", 30.0),
         ("-5", 0.0),
         ("999999", 3600.0),
+        ("9" * 400, 3600.0),  # more than a float holds
+        ("9" * 5000, None),  # more than Python reads as a number
         ("Sun, 22 Nov 2026 03:01:00 GMT", 60.0),
         ("Sun, 22 Nov 2026 03:01:00", 60.0),
         ("Sun, 22 Nov 2020 03:01:00 GMT", 0.0),
