@@ -33,8 +33,15 @@ def test_a_loud_room_after_a_silent_line_is_no_voice_either() -> None:
 
 
 def test_what_was_softer_meanwhile_is_no_room_but_a_first_word() -> None:
-    two_words = clip(-70, (2.0, 0.5, -33), (2.9, 0.5, -25))
+    two_words = clip(-70, (2.0, 0.5, -36), (2.9, 0.5, -25))
     assert onset_seconds(two_words, 2.0) == pytest.approx(0, abs=0.05)
+    goes_on = clip(-70, (2.0, 0.9, -36), (2.9, 0.5, -25))
+    assert onset_seconds(goes_on, 2.0) == pytest.approx(0.9, abs=0.05)
+
+
+def test_a_room_over_which_nothing_rises_is_the_voice() -> None:
+    click_then_hum = clip(-62, (2.0, 0.02, -13), (2.8, 0.4, -28))
+    assert onset_seconds(click_then_hum, 2.0) == pytest.approx(0.8, abs=0.05)
 
 
 def test_a_soft_word_is_too_short_for_a_room() -> None:
