@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 _dice = random.SystemRandom()
 
 SCRIPT = "intake"
+CALLED = "2"
+"""The dialplan's REPEAT of whoever called a moment ago and was not released."""
 HOLD_BACK_SECONDS = 4.0
 """We decide this long before the dialplan's own deadline, whatever is undecided."""
 LONGEST_SECONDS = check.LONGEST_SECONDS + CONNECT_SECONDS + 2 * PROMPT_GRACE_SECONDS
@@ -63,6 +65,9 @@ class Invitation:
     flow: str
     trunk: str
     is_repeat: bool
+    """Released a moment ago: the dialplan itself puts those through."""
+    has_called: bool = False
+    """Called a moment ago, and was not released."""
     releases_left: int | None = None
     """Of this hour's drop budget; None: unknown."""
     idle_operators: int | None = None
@@ -80,7 +85,8 @@ def read_invitation(request: Request) -> Invitation:
         number=number,
         flow=flow,
         trunk=trunk,
-        is_repeat=repeat != "0",
+        is_repeat=repeat not in ("0", CALLED),
+        has_called=repeat == CALLED,
         releases_left=_number(left),
         idle_operators=_number(idle),
     )
@@ -155,7 +161,7 @@ class _Call:
             masked(invitation.caller),
             invitation.trunk,
             invitation.flow,
-            invitation.is_repeat,
+            invitation.is_repeat or invitation.has_called,
         )
         await self._set("INTAKE", "started")
         await self._set("INTAKE_WORKER", str(self._intake._worker))
@@ -223,6 +229,7 @@ class _Call:
             expected_frames=listening.expected_frames,
             key=listening.key,
             is_repeat=invitation.is_repeat,
+            has_called=invitation.has_called,
             error=listening.error,
             asked=listening.asked,
             idle_operators=invitation.idle_operators,

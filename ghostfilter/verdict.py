@@ -6,6 +6,7 @@ policies only choose among what it leaves. In doubt, a human.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from ghostfilter.evidence import Evidence
@@ -77,6 +78,8 @@ class Context:
     key: str | None = None
     is_repeat: bool = False
     """The same number was released a moment ago."""
+    has_called: bool = False
+    """The same number called a moment ago, whatever became of that call."""
     error: str | None = None
     """What went wrong while we listened, if anything."""
     asked: int = ASKED_ENOUGH
@@ -245,6 +248,9 @@ def _last_look(
     verdict: Verdict, evidence: Evidence, policy: Policy, context: Context
 ) -> Verdict:
     """A release, if nothing at all speaks against it."""
+    if context.has_called:
+        why = "called a moment ago"
+        return _told(verdict, Ruling.LOW_PRIORITY, why, Reason.REPEAT_CALLER)
     if not _is_releasable(verdict.reason, evidence, context):
         return replace(verdict, ruling=Ruling.PASS)
     if context.mode is Mode.SHADOW:
@@ -277,12 +283,25 @@ def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool
         and context.key is None
         and context.error is None
         and not context.is_repeat
+        and not context.has_called
         and context.asked >= ASKED_ENOUGH
         and has_media(evidence, context)
-        and evidence.person < 0.5
+        and _is_sane(evidence)
+        and evidence.person < RELEASE_BELOW
         and (reason is Reason.MACHINE or not _is_too_loud(evidence))
         and not _is_hinted(evidence)
     )
+
+
+def _is_sane(evidence: Evidence) -> bool:
+    """Whether every figure is one: what is no number is neither above nor below."""
+    figures = (
+        evidence.person,
+        evidence.voices,
+        evidence.loudest_dbfs,
+        evidence.floor_dbfs,
+    )
+    return all(map(math.isfinite, figures))
 
 
 def _confidence(reason: Reason, evidence: Evidence) -> float:

@@ -77,6 +77,8 @@ class KeptContext(_Told):
     releases_left: int | None = None
     is_holdout: bool = False
     is_repeat: bool = False
+    has_called: bool = False
+    error: str | None = None
     expected_frames: Annotated[int, Field(ge=0)]
 
     def as_context(self, key: str | None, mode: Mode) -> Context:
@@ -85,6 +87,8 @@ class KeptContext(_Told):
             expected_frames=self.expected_frames,
             key=key,
             is_repeat=self.is_repeat,
+            has_called=self.has_called,
+            error=self.error,
             asked=self.asked,
             idle_operators=self.idle_operators,
             releases_left=self.releases_left,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sqlite3
 import wave
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -20,6 +22,7 @@ import pytest
 from pbx.asterisk.run import find_root, service_user
 from pbx.settings import Settings, switch_files
 from tests.bench.telephony.caller import Exchange
+from tests.calls import faults
 from tests.fakes.late_phone import (
     LatePhone,
     Moment,
@@ -46,6 +49,8 @@ class Scripted:
     asked: list[list[str]] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     """What Asterisk answers to the real intake's question who is idle."""
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What happens while it listens."""
 
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -57,6 +62,8 @@ class Scripted:
             self.asked.append([told[f"agi_arg_{n}"] for n in range(1, 7)])
             writer.write(b'GET FULL VARIABLE "${QUEUE_MEMBER(darurat,ready)}"\n')
             self.idle.append((await reader.readline()).decode())
+            if self.meanwhile is not None:
+                await self.meanwhile()
             for name, value in self.variables.items():
                 writer.write(f'SET VARIABLE {name} "{value}"\n'.encode())
                 await reader.readline()
@@ -239,6 +246,73 @@ async def test_who_cannot_be_remembered_or_counted_is_not_released(
         await call(live, Scripted(RELEASE), number=number)
     assert tells(live, "VERDICT verdict=pass&reason=error&", 2)()
     assert not any(fact.startswith("RELEASED") for fact in facts(live))
+
+
+async def test_on_a_full_disk_nobody_is_released(live: LiveCity) -> None:
+    """AstDB takes what is written, shows it, and takes it back a second later: such a
+    release would be counted by nobody, and who calls again released again."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    await live.asterisk.stop()
+    folder = live.settings.asterisk_home / "db"
+    with faults.small_disk(folder, size="128k"), ExitStack() as disk:
+        await live.start()
+
+        async def filled_up() -> None:
+            await until(lambda: "081" in remembered(folder / "astdb.sqlite3"))
+            disk.enter_context(faults.full(folder))
+
+        # Full when he had called, when he calls, and for one without a number.
+        await call(live, Scripted(RELEASE, meanwhile=filled_up), number="081")
+        assert tells(live, "VERDICT verdict=pass&reason=error&")()
+        await call(live, Scripted(RELEASE), number="082")
+        await call(live, Scripted(RELEASE), number="anonymous")
+        assert tells(live, "VERDICT verdict=pass&reason=error&", 3)()
+        assert not any(fact.startswith("RELEASED") for fact in facts(live))
+        disk.close()
+        await call(live, Scripted(RELEASE), number="084")
+        assert tells(live, "RELEASED")()
+        await live.asterisk.stop()
+
+
+def remembered(database: Path) -> str:
+    """What AstDB has on disk, not what it believes to have."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as asked:
+        return "\n".join(key for (key,) in asked.execute("SELECT key FROM astdb"))
+
+
+async def test_who_called_a_moment_ago_is_not_released(live: LiveCity) -> None:
+    """Though he was not released then: he may have been cut off in the greeting."""
+    intake = Scripted(RELEASE)
+    await call(live, Scripted({"INTAKE": "done"}))
+    await call(live, intake)
+    assert tells(live, "QUEUED queue=darurat&priority=10&rung=1", 2)()
+    assert not any(fact.startswith("RELEASED") for fact in facts(live))
+    assert [asked[3] for asked in intake.asked] == ["2"]
+    shown = await live.console("database show")
+    (place,) = (line for line in shown.splitlines() if "/081234567890" in line)
+    key, _, at = (word.strip() for word in place.partition(":"))
+    assert key.startswith("/called-")
+    family = key.split("/")[1]
+    for seconds, repeat in ((590, "2"), (601, "0")):
+        for n in range(4):
+            await live.console(f"database deltree called-{n}")
+        then = f"database put {family} 081234567890 {int(at) - seconds}"
+        await live.console(then)
+        await call(live, intake)
+        assert intake.asked[-1][3] == repeat
+    assert tells(live, "RELEASED")(), "ten minutes are over"
+
+
+async def test_numbers_do_not_stay_in_the_memory_of_calls(live: LiveCity) -> None:
+    """A call of a new slot empties the family that comes next."""
+    for n in range(4):
+        await live.console(f"database put called-{n} 0811 1")
+    await live.console("database put called slot 1")
+    await call(live, Scripted({"INTAKE": "done"}), number="0812")
+    shown = await live.console("database show")
+    assert shown.count("/0811") == 3
+    assert shown.count("/0812") == 1
 
 
 async def test_who_hides_the_number_is_nobodys_repeat_caller(live: LiveCity) -> None:

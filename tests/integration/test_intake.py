@@ -245,6 +245,16 @@ async def test_a_tap_is_not_silence(settings: Settings) -> None:
     assert result.variables["INTAKE_PRIORITY"] == "0"
 
 
+async def test_who_called_a_moment_ago_waits_instead_of_being_released(
+    worker: Worker,
+) -> None:
+    result = await place_call(worker.agi_port, Caller(), agi_arg_4="2")
+    verdict = result.fact("VERDICT")
+    assert (verdict["verdict"], verdict["reason"]) == ("low-priority", "repeat-caller")
+    assert verdict["evidence"].endswith("called a moment ago")
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+
+
 async def test_repeat_callers_and_who_sends_no_media_are_never_released(
     worker: Worker,
 ) -> None:

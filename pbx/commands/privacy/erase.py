@@ -28,7 +28,8 @@ NOT_REACHED = """Not reached by this command, and what becomes of it:
 - the database's own disk: SQLite writes over what goes and empties its -wal file (a
   reader may hold it a while); PostgreSQL's dead rows go with VACUUM, its WAL and
   its archive as you keep them
-- the repeat caller's mark in AstDB: ends by itself after 10 minutes"""
+- the repeat caller's marks in AstDB: end by themselves after 10 minutes, and go
+  within 40, as calls come"""
 
 
 def register(group: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -257,6 +258,37 @@ def test_a_spent_budget_lets_everybody_through() -> None:
     )
 
 
+@pytest.mark.parametrize("mode", [Mode.ON, Mode.SHADOW])
+def test_who_called_a_moment_ago_waits_where_others_would_be_released(
+    mode: Mode,
+) -> None:
+    """Not cut off a second time; and no measure of a release, which it never is."""
+    again = Context(900, has_called=True, is_holdout=True, releases_left=0, mode=mode)
+    verdict = judge(QUIET, RELEASE_ALL, again)
+    assert told(verdict) == (Ruling.LOW_PRIORITY, Reason.REPEAT_CALLER)
+    assert verdict.because.endswith("; no key; called a moment ago")
+    assert not verdict.is_holdout
+    assert not verdict.is_shadow
+    usual = judge(STREET, Policy(noise=Treatment.OPERATOR), again)
+    assert told(usual) == (Ruling.PASS, Reason.NOISE)
+
+
+@pytest.mark.parametrize(
+    "no_number",
+    [
+        {"person": math.nan},
+        {"voices": math.nan},
+        {"loudest_dbfs": math.nan},
+        {"floor_dbfs": math.nan},
+        {"voices": -math.inf},
+    ],
+)
+def test_what_is_no_number_releases_nobody(no_number: dict[str, float]) -> None:
+    for line in (QUIET, STREET):
+        verdict = judge(replace(line, **no_number), RELEASE_ALL, WHOLE)
+        assert verdict.ruling is Ruling.PASS
+
+
 def test_a_holdout_waits_where_the_policy_says_and_keeps_its_reason() -> None:
     drawn = replace(WHOLE, is_holdout=True)
     verdict = judge(QUIET, RELEASE_ALL, drawn)
@@ -286,6 +318,7 @@ def test_switched_off_everybody_passes(asked: int) -> None:
     assert judge(hearing(Sound.CRY), RELEASE_ALL, off).reason is Reason.CRY
 
 
+NO_NUMBER = st.just(math.nan)
 LEVELS = st.floats(-96, 0)
 BELIEF = st.floats(0, 1)
 HEARD = st.builds(
@@ -302,10 +335,10 @@ EVIDENCE = st.builds(
     Evidence,
     frames=st.integers(0, 2000),
     heard=st.lists(HEARD, max_size=3, unique_by=lambda heard: heard.sound).map(tuple),
-    person=BELIEF,
-    voices=BELIEF,
-    loudest_dbfs=LEVELS,
-    floor_dbfs=LEVELS,
+    person=BELIEF | NO_NUMBER,
+    voices=BELIEF | NO_NUMBER,
+    loudest_dbfs=LEVELS | NO_NUMBER,
+    floor_dbfs=LEVELS | NO_NUMBER,
 )
 POLICIES = st.builds(
     Policy,
@@ -323,6 +356,7 @@ CONTEXTS = st.builds(
     expected_frames=st.integers(0, 2000),
     key=st.none() | st.sampled_from("0123456789*#"),
     is_repeat=st.booleans(),
+    has_called=st.booleans(),
     error=st.none() | st.text(max_size=5),
     asked=st.integers(0, 3),
     idle_operators=st.none() | st.integers(0, 3),
@@ -353,7 +387,7 @@ def test_nobody_else_can_be_released_when_nothing_but_sound_speaks(
 def _hold(evidence: Evidence, policy: Policy, context: Context) -> None:
     verdict = judge(evidence, policy, context)
     assert verdict.because
-    assert 0 <= verdict.confidence <= 1
+    assert 0 <= verdict.confidence <= 1 or math.isnan(verdict.confidence)
     if verdict.ruling is Ruling.SECOND_PROMPT:
         assert context.asked < 2
     if verdict.is_holdout or verdict.is_shadow:
@@ -373,7 +407,9 @@ def _hold(evidence: Evidence, policy: Policy, context: Context) -> None:
     assert context.key is None
     assert context.error is None
     assert not context.is_repeat
+    assert not context.has_called
     assert not context.is_holdout
+    assert not math.isnan(evidence.loudest_dbfs + evidence.floor_dbfs)
     assert context.releases_left is None or context.releases_left > 0
     assert context.asked >= 2
     assert evidence.frames >= 0.8 * context.expected_frames
