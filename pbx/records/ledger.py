@@ -143,27 +143,59 @@ async def uneven(engine: AsyncEngine, since: datetime) -> list[Hour]:
 
 
 async def _unsettled(connection: AsyncConnection, now: datetime) -> list[datetime]:
-    """Hours to count: those open, then those never counted, the oldest first."""
+    """Hours to count: those open, then those never counted, the oldest first.
+
+    A clock that went before the right time and was set back leaves hours behind that
+    were counted before they were: those are open again.
+    """
     open_ones = await connection.scalars(
         sa.select(ledger.c.hour)
-        .where(ledger.c.is_final.is_(sa.false()))
+        .where(
+            sa.or_(ledger.c.is_final.is_(sa.false()), ledger.c.checked_at > now),
+            ledger.c.hour <= now,
+        )
         .order_by(ledger.c.hour)
     )
     hours = list(open_ones)
-    newest = await connection.scalar(sa.select(sa.func.max(ledger.c.hour)))
-    following = newest + HOUR if newest else await _first(connection)
+    newest = await connection.scalar(
+        sa.select(sa.func.max(ledger.c.hour)).where(ledger.c.hour <= now)
+    )
+    following = await _next(connection, newest, now)
     while following is not None and following <= now:
         if len(hours) >= HOURS_AT_A_TIME + 25:  # a day that is still open, and one more
             break
         hours.append(following)
-        following += HOUR
+        following = await _next(connection, following, now)
     return hours
 
 
-async def _first(connection: AsyncConnection) -> datetime | None:
+async def _next(
+    connection: AsyncConnection, newest: datetime | None, now: datetime
+) -> datetime | None:
+    """The hour to count after `newest`. Hours long over in which nothing was are passed
+    over: one line of a machine that woke up in 1970 would hold up the ledger for a
+    week."""
+    if newest is not None and newest + HOUR > now - _GIVEN_UP_AFTER:
+        return newest + HOUR
+    first = await _first(connection, newest and newest + HOUR)
+    if newest is None:
+        return first
+    open_ones = hour_of(now - _GIVEN_UP_AFTER) + HOUR
+    return min(first or open_ones, open_ones)
+
+
+async def _first(
+    connection: AsyncConnection, since: datetime | None = None
+) -> datetime | None:
+    """The hour of the first of all calls, or of the first one since then."""
+    columns = (invites.c.at, witnessed_calls.c.seen_at, calls.c.started_at)
     first = [
-        await connection.scalar(sa.select(sa.func.min(column)))
-        for column in (invites.c.at, witnessed_calls.c.seen_at, calls.c.started_at)
+        await connection.scalar(
+            sa.select(sa.func.min(column)).where(
+                sa.true() if since is None else column >= since
+            )
+        )
+        for column in columns
     ]
     known = [at for at in first if at is not None]
     return hour_of(min(known)) if known else None
@@ -199,6 +231,7 @@ async def ledger_of(
                 ledger.c.hour >= hour_of(begin),
                 ledger.c.hour < end,
                 ledger.c.is_final.is_(sa.true()),
+                ledger.c.checked_at <= now,
             )
         )
         known = {row.hour: _hour(row) for row in rows}

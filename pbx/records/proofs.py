@@ -101,7 +101,10 @@ class Proofs:
             return None
         async with engine.connect() as connection:
             done = await connection.scalar(
-                sa.select(sweeps.c.day).where(sweeps.c.day == yesterday)
+                sa.select(sweeps.c.day).where(
+                    sweeps.c.day == yesterday,
+                    sweeps.c.swept_at <= now(),  # else by a clock set back since
+                )
             )
             first = await connection.scalar(sa.select(sa.func.min(calls.c.started_at)))
         is_new = first is None or _day_of(first, self.zone()) > yesterday

@@ -31,7 +31,7 @@ def read_queue_log(
 ) -> dict[str, Waited] | None:
     """Callers who entered a queue in [begin, end), by their channel's uniqueid; None if
     there is no queue_log at all. Raises OSError."""
-    files = sorted(path for path in directory.glob(f"{_NAME}*") if path.is_file())
+    files = _files(directory)
     if not files:
         return None
     found: dict[str, Waited] = {}
@@ -43,6 +43,20 @@ def read_queue_log(
                 found[call_id].last = at
                 found[call_id].connected |= event == "CONNECT"
     return found
+
+
+def begins_at(directory: Path) -> datetime | None:
+    """Since when there is a queue_log: older files are deleted when their days are
+    over. None: nothing is in any. Raises OSError."""
+    return min(filter(None, map(first_time, _files(directory))), default=None)
+
+
+def _files(directory: Path) -> list[Path]:
+    """The oldest first: a caller may be answered in the file after the one in which he
+    began to wait."""
+    files = [path for path in directory.glob(f"{_NAME}*") if path.is_file()]
+    never = datetime.max.replace(tzinfo=UTC)
+    return sorted(files, key=lambda path: (first_time(path) or never, path))
 
 
 def first_time(path: Path) -> datetime | None:

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pbx.model.call import Call, State, witnessed
 from pbx.records.base import write_alone
 from pbx.records.privacy_tables import erasures
-from pbx.records.store import WITNESS_PATIENCE_SECONDS, RecordStore
+from pbx.records.store import WITNESS_PATIENCE_SECONDS, RecordStore, last_boot
 from pbx.records.tables import (
-    asterisk_boots,
     call_members,
     calls,
     journal_lines,
@@ -110,7 +109,7 @@ async def _dead(
     before Asterisk's last start, or their caller is gone, as the witness says. And
     those whose caller only the witness knows, which told of him later."""
     is_open = calls.c.state == State.OPEN.value
-    boot = sa.select(sa.func.max(asterisk_boots.c.started_at)).scalar_subquery()
+    boot = last_boot(at).scalar_subquery()
     cut_off = sa.select(calls.c.call_id).where(is_open, calls.c.started_at < boot)
     long_gone = (
         sa.select(calls.c.call_id)

@@ -77,6 +77,13 @@ def is_poison(error: BaseException) -> bool:
     )
 
 
+def last_boot(at: datetime) -> sa.Select[Any]:
+    """When Asterisk last started. One that starts before the clock is set right may
+    have done so later than now; until then it says nothing of what came before."""
+    boot = asterisk_boots.c.started_at
+    return sa.select(sa.func.max(boot)).where(boot <= at)
+
+
 class StalePositionError(RuntimeError):
     """The store is not where the reader thinks: another recorder, another writer of
     the same record, or a commit whose answer was lost. Read the positions again."""
@@ -199,9 +206,7 @@ class RecordStore(WitnessStore):
     ) -> list[Folded]:
         """These calls as their raw lines tell them; writes nothing."""
         told = await self._lines_of(connection, call_ids)
-        rebooted_at = await connection.scalar(
-            sa.select(sa.func.max(asterisk_boots.c.started_at))
-        )
+        rebooted_at = await connection.scalar(last_boot(now()))
         gone = await self._gone(connection, call_ids)
         folded = (
             fold_lines(

@@ -27,7 +27,7 @@ from pbx.records.grouping import Placed
 from pbx.records.journal_files import JournalFiles, NoJournalError
 from pbx.records.ledger import ledger_of
 from pbx.records.ledger_tables import sweeps
-from pbx.records.queue_log import read_queue_log
+from pbx.records.queue_log import begins_at, read_queue_log
 from pbx.records.rebuild import differences
 from pbx.records.store import RecordStore
 from pbx.records.tables import call_members, calls, journal_lines
@@ -36,6 +36,8 @@ MOST_TOLD = 200
 """Differences told in full; all are counted."""
 _LINES_AT_A_TIME = 400
 _CALLS_AT_A_TIME = 200
+_GENERATIONS = range(1, 4)
+"""Of one file, beside the first; more in a night is no accident."""
 _OPEN_AFTER = timedelta(hours=2)
 """A call of a day that is over may still be going on; not for this long."""
 
@@ -166,6 +168,8 @@ async def _compare_lines(
     odd = [
         line for line in lines if stored.get((line.journal, line.offset)) != line.raw
     ]
+    if odd:
+        odd = await _never_read(connection, odd)
     if not odd:
         return
     ids = {line: read_event(line.raw).linkedid for line in odd}
@@ -175,6 +179,27 @@ async def _compare_lines(
             is_there = (line.journal, line.offset) in stored
             kind = "line-differs" if is_there else "line-not-stored"
             found.tell(kind, f"{line.journal}:{line.offset}", ids[line])
+
+
+async def _never_read(
+    connection: AsyncConnection, odd: Sequence[Placed]
+) -> list[Placed]:
+    """Those that were not read later either: a file that lost its end, as by a power
+    cut, and grew again is read anew as its next generation (`pbx.records.journal`)."""
+    again = {
+        (f"{line.journal.rpartition('.')[0]}.{generation}", line.offset): line
+        for line in odd
+        for generation in _GENERATIONS
+    }
+    rows = await connection.execute(
+        sa.select(
+            journal_lines.c.journal, journal_lines.c.offset, journal_lines.c.raw
+        ).where(sa.tuple_(journal_lines.c.journal, journal_lines.c.offset).in_(again))
+    )
+    read = {
+        line for row in rows if (line := again[row.journal, row.offset]).raw == row.raw
+    }
+    return [line for line in odd if line not in read]
 
 
 async def _sealed(connection: AsyncConnection, ids: set[str]) -> set[str]:
@@ -250,7 +275,9 @@ async def _sweep_queue_log(
                 found.tell("queue-log-differs", call_id, "waited, says the queue log")
             elif waited[call_id].connected and not record.get("connected_at"):
                 found.tell("queue-log-differs", call_id, "an operator answered")
-    await _sweep_unlogged(engine, begin, end, set(ids), found)
+    since = await asyncio.to_thread(begins_at, directory)
+    if since is not None:
+        await _sweep_unlogged(engine, max(begin, since), end, set(ids), found)
 
 
 async def _records_of(
@@ -270,16 +297,23 @@ async def _records_of(
 async def _sweep_unlogged(
     engine: AsyncEngine, begin: datetime, end: datetime, logged: set[str], found: Sweep
 ) -> None:
-    """Records that say a caller waited, of whom the queue log knows nothing."""
+    """Records that say a caller waited, of whom the queue log knows nothing. Who waited
+    need not be the channel that names the call: a transfer may have made his part of
+    an operator's own, older one."""
     async with engine.connect() as connection:
-        rows = await connection.stream(
-            sa.select(calls.c.call_id).where(
+        rows = await connection.execute(
+            sa.select(calls.c.call_id, call_members.c.member)
+            .outerjoin(call_members, call_members.c.call_id == calls.c.call_id)
+            .where(
                 calls.c.started_at >= begin,
                 calls.c.started_at < end - timedelta(minutes=5),
                 calls.c.queue.is_not(None),
                 calls.c.joined_into.is_(None),
             )
         )
-        async for row in rows:
-            if row.call_id not in logged:
-                found.tell("queue-log-misses", row.call_id)
+        known: dict[str, bool] = {}
+        for call_id, member in rows:
+            is_known = member in logged or call_id in logged
+            known[call_id] = known.get(call_id, False) or is_known
+    for call_id in (call_id for call_id, is_known in known.items() if not is_known):
+        found.tell("queue-log-misses", call_id)

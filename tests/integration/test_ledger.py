@@ -15,13 +15,15 @@ from typer.testing import CliRunner, Result
 
 from pbx.commands import records
 from pbx.records import proofs as proofs_module
+from pbx.records import sweep as sweep_module
 from pbx.records.journal import NOTES, Journal
 from pbx.records.ledger import HOUR, bring_up_to_date, ledger_of
-from pbx.records.ledger_tables import ledger, sweeps
+from pbx.records.ledger_tables import invites, ledger, sweeps
 from pbx.records.proofs import Proofs
+from pbx.records.queue_log import read_queue_log
 from pbx.records.store import RecordStore
 from pbx.records.sweep import Places, sweep
-from pbx.records.tables import calls, journal_lines
+from pbx.records.tables import calls, journal_lines, witnessed_calls
 from pbx.settings import PROJECT
 from pbx.status import Status
 from tests.fakes.journal_lines import START, line
@@ -148,15 +150,52 @@ async def test_what_has_just_begun_is_not_counted_yet(
     assert await bring_up_to_date(store.engine, START + timedelta(seconds=30)) != []
 
 
-async def test_months_are_counted_in_pieces(store: RecordStore, places: Places) -> None:
-    await record_all(store, places)
-    for _ in range(2):
+async def test_months_are_counted_in_pieces(store: RecordStore) -> None:
+    hours = [START + n * HOUR for n in range(0, 200, 2)]
+    await execute(
+        store,
+        *(sa.insert(invites).values(channel=f"{at}", at=at) for at in hours),
+    )
+    counted = []
+    for _ in range(3):
         await bring_up_to_date(store.engine, START + timedelta(days=30))
-    async with store.engine.connect() as connection:
-        count = await connection.scalar(
-            sa.select(sa.func.count()).where(ledger.c.is_final.is_(sa.true()))
-        )
-    assert 24 < count < 200
+        async with store.engine.connect() as connection:
+            rows = await connection.execute(sa.select(ledger).order_by(ledger.c.hour))
+            counted.append({row.hour: row.journal for row in rows})
+    assert len(counted[0]) < 50 < len(counted[1]) < 100
+    assert dict.fromkeys(hours, 1) == {
+        at: count for at, count in counted[2].items() if count
+    }
+    # Long ago there was nothing to count in the hours between, nor afterwards.
+    assert min(counted[2]) == START
+    assert len(counted[2]) < 100 + 49
+
+
+async def test_hours_of_a_clock_that_was_ahead_are_counted_again(
+    store: RecordStore, places: Places
+) -> None:
+    """Seven hours ahead, an empty hour was settled before it had begun."""
+    await witness(store, "kediri-1-1.1", START - HOUR)
+    ahead = START + timedelta(hours=7)
+    await bring_up_to_date(store.engine, ahead)
+    await execute(store, sa.delete(witnessed_calls))
+    await record_all(store, places)
+    await execute(store, sa.delete(calls).where(calls.c.call_id == call_id(1)))
+    (shown,) = await ledger_of(store.engine, START, LATER, LATER)
+    (hour,) = await bring_up_to_date(store.engine, LATER)
+    assert hour == shown
+    assert (hour.hour, hour.missing) == (START, (call_id(1),))
+
+
+async def test_a_line_of_1970_does_not_hold_up_the_ledger(
+    store: RecordStore, places: Places
+) -> None:
+    """A machine whose clock's battery is empty wakes up there."""
+    await witness(store, "kediri-1-1.1", datetime(1970, 1, 1, 3, tzinfo=UTC))
+    await record_all(store, places)
+    await execute(store, sa.delete(calls).where(calls.c.call_id == call_id(1)))
+    (hour,) = await bring_up_to_date(store.engine, LATER)
+    assert (hour.hour, hour.missing) == (START, (call_id(1),))
 
 
 # ---- the sweep ----------------------------------------------------------------------
@@ -245,6 +284,75 @@ async def test_without_files_the_tables_are_compared(
     assert (found.told, found.lines, found.waited, found.calls) == ([], 0, None, 3)
 
 
+async def test_a_queue_log_that_begins_later_says_nothing_of_before(
+    store: RecordStore, places: Places
+) -> None:
+    """Older ones are deleted when their days are over; every caller was missed."""
+    await record_all(store, places)
+    log = places.queue_log / "queue_log"
+    log.write_text("")
+    assert await found_by(store, places) == []
+    log.write_text(f"{EPOCH + 86_400}|NONE|NONE|NONE|QUEUESTART|\n")
+    assert await found_by(store, places) == []
+    log.write_text(f"{EPOCH}|NONE|NONE|NONE|QUEUESTART|\n")
+    missed = [("queue-log-misses", call_id(n)) for n in range(3)]
+    assert sorted(await found_by(store, places)) == missed
+
+
+async def test_who_waited_may_be_part_of_an_operators_older_call(
+    store: RecordStore, places: Places
+) -> None:
+    older = {"channel": "kediri-1-1795000000.7", "linkedid": "kediri-1-1795000000.7"}
+    await record_all(store, places, 1)
+    path = places.journals / "journal.jsonl"
+    path.write_bytes(
+        line("CHAN_START", name="PJSIP/101-00000007", context="operators", **older)
+        + path.read_bytes()
+        + line("ANSWER", at=8, channel=call_id(0), linkedid=older["linkedid"])
+    )
+    journal = Journal(path, {})
+    batch = journal.read()
+    assert batch is not None
+    await store.record(batch)
+    journal.close()
+    assert ("queue-log-misses", older["channel"]) not in await found_by(store, places)
+
+
+async def test_a_caller_answered_after_the_queue_log_was_rotated(
+    store: RecordStore, places: Places
+) -> None:
+    await record_all(store, places)
+    log = places.queue_log / "queue_log"
+    told = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(row for row in told if "CONNECT" in row))
+    log.with_name("queue_log-20261122").write_text(
+        "".join(row for row in told if "CONNECT" not in row)
+    )
+    waited = read_queue_log(places.queue_log, START, LATER)
+    assert waited is not None
+    assert [w.connected for w in waited.values()] == [True] * 3
+
+
+async def test_a_file_that_lost_its_end_and_grew_again(
+    store: RecordStore, places: Places
+) -> None:
+    """A power cut takes what was not on disk yet; the recorder had read it."""
+    await record_all(store, places)
+    path = places.journals / "journal.jsonl"
+    journal = Journal(path, await store.positions())
+    whole = path.read_bytes()
+    lost = sum(map(len, whole_call(2)[-3:]))
+    path.write_bytes(whole[:-lost] + b"".join(whole_call(3)))
+    while batch := journal.read():
+        await store.record(batch)
+        journal.advance(batch)
+    journal.close()
+    log = places.queue_log / "queue_log"
+    row = f"{EPOCH + 1}|{call_id(3)}|darurat|NONE|ENTERQUEUE||0812|1\n"
+    log.write_text(log.read_text() + row)
+    assert await found_by(store, places) == []
+
+
 # ---- in the recorder ----------------------------------------------------------------
 
 
@@ -292,7 +400,8 @@ async def test_a_day_is_swept_once_and_not_before_its_night(
     moments = {"before": at - timedelta(seconds=1), "after": at}
 
     async def due(moment: str) -> date | None:
-        monkeypatch.setattr(proofs_module, "now", lambda: moments[moment])
+        for module in (proofs_module, sweep_module):
+            monkeypatch.setattr(module, "now", lambda: moments[moment])
         return await night._due(store.engine)
 
     assert await due("after") is None  # there is not one call yet
@@ -304,6 +413,9 @@ async def test_a_day_is_swept_once_and_not_before_its_night(
     await night._sweeping
     assert status.alarms == {}
     assert await due("after") is None
+    ahead = sa.update(sweeps).values(swept_at=at + timedelta(days=1))
+    await execute(store, ahead)
+    assert await due("after") == DAY
 
 
 async def test_what_fails_there_does_not_reach_the_recorder(

@@ -436,3 +436,12 @@ async def test_asterisk_starting_anew_ends_what_it_left_open(
     assert (record["truncated"], record["disposition"]) == (True, "lost")
     (row,) = await rows(store, calls)
     assert row.state == State.CLOSED.value
+
+
+async def test_a_start_still_to_come_ends_nothing(store: RecordStore) -> None:
+    """Asterisk started before the machine's clock was set back to the right time."""
+    await store.boot_seen(datetime.now(UTC) + timedelta(hours=7))
+    await Feeder(store).feed(greeted())
+    assert (await look(store)).closed == 0
+    record = await one(store)
+    assert (record["state"], record["truncated"]) == ("open", False)
