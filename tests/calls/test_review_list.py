@@ -41,7 +41,7 @@ async def test_a_release_can_be_heard_marked_and_answered_for(
     await call.finished(deadline_seconds=60)
     record = await town.only_record(call)
     assert record.disposition == "released", record.whole["verdict"]
-    row = await until(lambda: listed(town, record.call_id), lambda r: bool(r.audio))
+    row = await row_once(lambda: listed(town, record.call_id), lambda r: bool(r.audio))
     assert (row.kind, row.reason, row.review) == ("released", "silent", "unreviewed")
     page = f"http://127.0.0.1:{town.city.city.network.status_port}"
     at_home = {"Origin": page}
@@ -75,7 +75,7 @@ async def text(asked: Any) -> str:
         return told
 
 
-async def until(
+async def row_once(
     look: Callable[[], Awaitable[ReviewRow]], holds: Callable[[ReviewRow], bool]
 ) -> ReviewRow:
     async with asyncio.timeout(AUDIO_SECONDS):

@@ -165,7 +165,7 @@ async def test_it_is_told_at_once(
         monkeypatch.setattr(courier, "LOOK_SECONDS", 60.0)
         await asyncio.sleep(0.3)  # the look under way ends
         await put(store, a_call(1))
-        await receiver.until(lambda r: len(r.events) == 2, seconds=10)
+        await receiver.until(lambda r: len(r.events) == 2)
 
 
 async def test_with_personal_data_and_only_when_over(
@@ -478,7 +478,7 @@ async def test_one_who_hangs_holds_up_no_other(
             await slow.until(lambda r: len(r.bodies) == 1)
             for n in range(2, 12):
                 await put(store, a_call(n))
-            await receiver.until(lambda r: len(r.events) == 11, seconds=10)
+            await receiver.until(lambda r: len(r.events) == 11)
         over.set()
     assert slow.events == []
 
