@@ -20,6 +20,7 @@ from pbx.simulator.voices import decode_wav, soft_noise, write_voice
 from tests.calls.conftest import VOICE_ARRIVED, Town
 from tests.calls.records import database
 from tests.calls.scene import alarm, alarms
+from tests.patience import until
 
 pytestmark = [
     pytest.mark.asterisk,
