@@ -52,7 +52,7 @@ class Weights:
     doubt: Floats
     """(2,) the logits below which there was surely none: belief 0.5."""
     sure: Floats
-    """(2,) the sums of logits from which on there surely was: belief 0.9."""
+    """(2,) the sums (`cusum.py`) from which on there surely was: belief 0.9."""
 
 
 def read_weights(data: bytes) -> Weights:

@@ -59,7 +59,8 @@ SEED = 112
 DOUBT = (-4.8, -1.26)
 SURE = (35.0, 42.0)
 """Near person, any voice: the logits where the slow belief is 0.5, in a line with
-noise, and the sums of logits from which on somebody is surely there. Chosen on the
+noise, and the sums from which on somebody is surely there (near: of what
+`ghostfilter.weighing` makes of the logits; any voice: of logits). Chosen on the
 development corpus, each clip judged by a net that had heard nothing of its group:
 ghostfilter-model-card.md."""
 
@@ -157,6 +158,7 @@ def main() -> None:
         "parameters": sum(p.numel() for p in net.parameters()),
         "doubt": DOUBT,
         "sure": SURE,
+        "weights_sha256": sha256_of(wanted.out),
         "material_sha256": sha256_of(cache_folder() / "manifest.csv"),
         "material_pieces": len(pieces),
         **heard,
