@@ -35,6 +35,8 @@ from pbx.settings import Settings
 _log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 2000
+_LONGEST_NUMBER = 18
+"""Digits of an entry's number: PostgreSQL's bigint has 19."""
 _PAGE = 1000
 _CHAIN_LOCK = 112_114
 """PostgreSQL's advisory lock, held until commit: one appends at a time."""
@@ -80,14 +82,23 @@ class AuditFiles:
         return {key_id(key): key for key in self._read()}
 
     def anchors(self) -> list[Anchor]:
-        """What was anchored, here and on other nodes (`audit.anchor.NAME`); a torn line
-        is left out."""
+        """What was anchored, here and on other nodes (`audit.anchor.NAME`); a line that
+        is torn or none of ours is left out. Raises AuditKeyError."""
         found = []
         for path in sorted(self.directory.glob(f"{self.anchor_file.name}*")):
-            for line in path.read_text().splitlines():
+            try:
+                text = path.read_text("ascii", "replace")
+            except OSError as error:
+                raise AuditKeyError(
+                    f"{path}: {error.strerror or error}; it is a file that says what "
+                    "stands in the audit, and belongs to the user who runs us. Bring "
+                    "it back from a backup"
+                ) from error
+            for line in text.splitlines():
                 seq, _, rest = line.partition(" ")
                 mac = rest.partition(" ")[0]
-                if seq.isdecimal() and len(mac) == len(FIRST):
+                is_number = seq.isdecimal() and len(seq) <= _LONGEST_NUMBER
+                if is_number and len(mac) == len(FIRST):
                     found.append(Anchor(int(seq), mac))
         return found
 

@@ -171,6 +171,37 @@ async def test_anchors_that_are_gone_are_told(
     assert "entries 1 to 3" in found.faults[0]
 
 
+async def test_anchors_that_were_scribbled_on_are_told(
+    engine: AsyncEngine, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_ANCHOR_PATIENCE_SECONDS", -1.0)
+    await tell(engine, secrets, 3)
+    path = AuditFiles(secrets).anchor_file
+    one, two, three = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(one + b"\xff\x00" + two + b"9" * 5000 + b" " + b"0" * 64 + three)
+    assert "without an anchor" in (told := await faults(engine, secrets))
+    assert "entries 2 to 3" in told
+    path.write_bytes(three + one + two)
+    assert await faults(engine, secrets) == "", "their order says nothing"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(AuditKeyError, match=r"audit\.anchor: .*backup"):
+        await audit.verify(engine, secrets=secrets)
+
+
+async def test_an_anchor_behind_a_torn_one_is_whole(
+    engine: AsyncEngine, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk takes a part of a line; what comes next must not hang on to it."""
+    monkeypatch.setattr(audit, "_ANCHOR_PATIENCE_SECONDS", -1.0)
+    await tell(engine, secrets, 2)
+    path = AuditFiles(secrets).anchor_file
+    path.write_bytes(path.read_bytes()[:-60])
+    await tell(engine, secrets)
+    told = await faults(engine, secrets)
+    assert "audit.anchor: entry 2. " in told, "and not entry 3"
+
+
 async def test_rows_that_changed_places(engine: AsyncEngine, secrets: Path) -> None:
     await tell(engine, secrets, 4)
     await change(
