@@ -17,7 +17,11 @@ from pbx.model.review import DROPS, Kind, Review
 
 GENUINE_TALK_SECONDS = 20.0
 """An operator finds out within seconds that nobody is there; who is talked with for so
-long wanted something. Disposition codes (valid, prank) will replace this."""
+long wanted something. Where he says what it was, his word counts (`FieldCall.said`)."""
+WANTED = frozenset({"information", "valid"})
+"""An operator's words for somebody who wanted something …"""
+ALIVE = WANTED | {"prank"}
+"""… and for anybody at all."""
 REPEAT_WINDOW = timedelta(minutes=10)
 """As the dialplan has it."""
 
@@ -36,6 +40,10 @@ class FieldCall:
     reason: str | None = None
     was_rescued: bool = False
     """Rescued or in degraded mode: the filter had no part in it."""
+    was_greeted: bool = True
+    """By the filter: neither switched off nor skipped by a repeat caller."""
+    said: str | None = None
+    """The operator's word: ghost, prank, information, valid."""
     talk_seconds: float | None = None
     kind: Kind | None = None
     review: Review = Review.UNREVIEWED
@@ -111,9 +119,16 @@ class FieldFigures:
 
 
 def is_genuine(call: FieldCall) -> bool:
-    """Whether somebody was there who wanted something.
+    """Whether somebody was there who wanted something: by the operator's word, without
+    one by the length of the talk."""
+    return talked_long(call) if call.said is None else call.said in WANTED
 
-    Today: an operator talked with the caller for `GENUINE_TALK_SECONDS` or longer.
+
+def talked_long(call: FieldCall) -> bool:
+    """Whether an operator talked with the caller for `GENUINE_TALK_SECONDS` or longer.
+
+    For comparing times with each other: the day on which operators begin to say what
+    calls were changes nothing here.
     """
     return (
         call.disposition is Disposition.CONNECTED
@@ -153,7 +168,9 @@ def count(calls: Iterable[FieldCall]) -> FieldFigures:
     judged = reviews[Review.PERSON] + reviews[Review.NOBODY]
     tried = [c for c in every if c.kind in (Kind.HOLDOUT, Kind.SHADOW)]
     known = [c for c in tried if _is_known(c)]
-    greeted = [c for c in every if c.is_answered and not c.was_rescued]
+    greeted = [
+        c for c in every if c.is_answered and c.was_greeted and not c.was_rescued
+    ]
     return FieldFigures(
         calls=len(every),
         genuine=sum(map(is_genuine, every)),
@@ -183,12 +200,15 @@ def _left_in_prompt(call: FieldCall) -> bool:
 
 
 def _is_known(call: FieldCall) -> bool:
-    return call.disposition is Disposition.CONNECTED or call.review in (
-        Review.PERSON,
-        Review.NOBODY,
+    is_reviewed = call.review in (Review.PERSON, Review.NOBODY)
+    return (
+        is_reviewed
+        or call.said is not None
+        or call.disposition is Disposition.CONNECTED
     )
 
 
 def _was_a_person(call: FieldCall) -> bool:
-    """Towards people: a long talk counts, whatever the reviewer heard before it."""
-    return call.review is Review.PERSON or is_genuine(call)
+    """Towards people: a long talk counts, whatever the reviewer heard before it, and so
+    does the word of either; who plays a prank lives as well."""
+    return call.review is Review.PERSON or call.said in ALIVE or is_genuine(call)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pbx.model.call import Direction, Disposition, State
-from pbx.model.figures import FieldCall, is_genuine
+from pbx.model.figures import FieldCall, talked_long
 from pbx.model.review import Kind, Review
 from pbx.model.trend import BASELINE_DAYS, LIMITS
 from pbx.records.tables import calls, reviews
@@ -48,7 +48,7 @@ async def field_calls(
 
 
 async def genuine_per_day(engine: AsyncEngine, now: datetime, zone: str) -> list[int]:
-    """Genuine calls of each whole day of the city's, oldest first, up to yesterday.
+    """Calls talked long of each whole day of the city's, oldest first, up to yesterday.
 
     As many days as the watch wants, but none before the first record.
     """
@@ -64,8 +64,8 @@ async def genuine_per_day(engine: AsyncEngine, now: datetime, zone: str) -> list
 def per_day(
     told: Sequence[FieldCall], city: ZoneInfo, first: date, until: date
 ) -> list[int]:
-    """Genuine calls of each day from `first` up to the day before `until`."""
-    counted = Counter(c.at.astimezone(city).date() for c in told if is_genuine(c))
+    """Calls talked long of each day from `first` up to the day before `until`."""
+    counted = Counter(c.at.astimezone(city).date() for c in told if talked_long(c))
     days = (until - first).days
     return [counted[first + timedelta(days=day)] for day in range(days)]
 
@@ -86,6 +86,8 @@ def _call(row: Any) -> FieldCall:
         ruling=verdict.get("verdict"),
         reason=verdict.get("reason"),
         was_rescued=bool(record.get("rescued") or record.get("degraded")),
+        was_greeted=bool(record.get("prompts")) or not verdict,
+        said=(record.get("classified") or {}).get("category"),
         talk_seconds=record.get("talk_seconds"),
         kind=Kind(row.kind) if row.kind else None,
         review=Review(row.review) if row.review else Review.UNREVIEWED,

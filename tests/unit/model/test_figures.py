@@ -57,6 +57,10 @@ def holdout(talk: float | None, **told: Any) -> FieldCall:
         ({"talk_seconds": 19.9}, False),
         ({"talk_seconds": None}, False),
         ({"disposition": Disposition.ABANDONED}, False),
+        ({"talk_seconds": 12.0, "said": "valid"}, True),
+        ({"talk_seconds": 12.0, "said": "information"}, True),
+        ({"said": "prank"}, False),
+        ({"said": "ghost"}, False),
     ],
 )
 def test_genuine(told: dict[str, Any], genuine: bool) -> None:
@@ -100,6 +104,8 @@ def test_hang_ups_in_the_prompt() -> None:
         ]
     )
     assert figures.left_in_prompt == Share(1, 3)
+    off = call(reason="filter-off", was_greeted=False)
+    assert count([left, off]).left_in_prompt == Share(1, 1), "nobody greeted the other"
 
 
 def test_the_holdout_measures_the_drops() -> None:
@@ -119,6 +125,16 @@ def test_the_holdout_measures_the_drops() -> None:
     lost = 1000 * 2 / 41
     assert estimate == pytest.approx(lost / (lost + 101))
     assert low < estimate < high
+
+
+def test_an_operator_s_word_on_a_holdout_counts() -> None:
+    """Who needed twelve seconds to say where it burns was a person all the same."""
+    short = [holdout(12.0, said=said) for said in ("valid", "information", "prank")]
+    ghosts = [holdout(12.0, said="ghost"), holdout(25.0, said="ghost"), holdout(3.0)]
+    heard = holdout(3.0, said="ghost", review=Review.PERSON)
+    figures = count([*short, *ghosts, heard])
+    assert figures.tried == Share(4, 7)
+    assert figures.genuine == 2
 
 
 def test_a_filter_that_only_watches_measures_itself() -> None:
