@@ -196,9 +196,25 @@ class Recorder:
             )
             return None
         self._unreadable.discard(journal.path)
+        self._tell_passed_over()
         if not self._unreadable:
             self.status.clear_alarm("journal-unreadable")
         return batch
+
+    def _tell_passed_over(self) -> None:
+        """Rotated files that cannot be read; the alarm stands as long as they do."""
+        passed = {p: e for j in self._journals for p, e in j.unreadable.items()}
+        if not passed:
+            self.status.clear_alarm("journal-file-unreadable")
+            return
+        path, error = next(iter(passed.items()))
+        self.status.raise_alarm(
+            "journal-file-unreadable",
+            f"The rotated journal file {path} cannot be read ({error}). What came "
+            "after it is recorded all the same; calls that are told of in it alone have "
+            "no record, or one marked incomplete, until it can be. Check the disk and "
+            "the file's owner; if it is no journal, move it away.",
+        )
 
     async def _record(self, store: RecordStore, batch: Batch) -> Recorded:
         """Store the batch. If something in it cannot be stored, halve it until the

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _HASH_BYTES = 3
 """Of SHA-256 over the tail, which may hold a caller's number: a file written anew
 passes once in 16 million times; whoever tries all numbers finds hundreds that fit."""
 _FINGERPRINT_BYTES = 400
+_TRY_AGAIN_SECONDS = 5.0
+"""After so long a rotated file that could not be read is tried once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +88,33 @@ class Journal:
         self._mark = mark
         self._positions = positions
         self._file: JournalFile | None = None
+        self.unreadable: dict[Path, OSError] = {}
+        """Rotated files passed over, since they cannot be read: one of them must not
+        hold up the records of the calls that come in now."""
+        self._try_again_at = 0.0
 
     def read(self, most_lines: int = MAX_BATCH_LINES) -> Batch | None:
-        """The next records, oldest file first; None: all is read. Raises OSError."""
+        """The next records, oldest file first; None: all is read. Raises OSError if
+        the live file cannot be read; then call `close`."""
+        if self.unreadable and time.monotonic() >= self._try_again_at:
+            self.close()
+            self.unreadable.clear()
         for _ in range(2):
             if self._file is None:
                 self._file = self._open_next()
             if self._file is None:
                 return None
             may_grow = self._file.is_at(self.path) or not self._file.is_settled()
-            batch = self._file.read(
-                self._positions, most_lines, is_last_word=not may_grow
-            )
+            try:
+                batch = self._file.read(
+                    self._positions, most_lines, is_last_word=not may_grow
+                )
+            except OSError as error:
+                if self._file.is_at(self.path):
+                    raise
+                self._pass_over(self._file.path, error)
+                self.close()
+                continue
             if batch is not None or may_grow:
                 return batch
             self.close()  # rotated away and read to its end: on to the next
@@ -121,11 +139,35 @@ class Journal:
         """The oldest file with something unread, else the live one, if it exists."""
         for path in self._files():
             with suppress(FileNotFoundError):
-                file = JournalFile(path, self._mark)
-                if path == self.path or file.has_more(self._positions):
+                if path == self.path:
+                    return JournalFile(path, self._mark)
+                if file := self._open_rotated(path):
                     return file
-                file.close()
         return None
+
+    def _open_rotated(self, path: Path) -> JournalFile | None:
+        """The file, if it has something unread and can be read."""
+        if path in self.unreadable:
+            return None
+        try:
+            file = JournalFile(path, self._mark)
+            try:
+                if file.has_more(self._positions):
+                    return file
+            except OSError:
+                file.close()
+                raise
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._pass_over(path, error)
+            return None
+        file.close()
+        return None
+
+    def _pass_over(self, path: Path, error: OSError) -> None:
+        self.unreadable[path] = error
+        self._try_again_at = time.monotonic() + _TRY_AGAIN_SECONDS
 
     def _files(self) -> list[Path]:
         """Rotated files, oldest first, then the live one."""
@@ -133,8 +175,10 @@ class Journal:
         for path in self.path.parent.glob(f"{self.path.name}[.-]*"):
             if path.suffix in {".gz", ".xz", ".zst", ".bz2"}:
                 continue
-            with suppress(FileNotFoundError):
-                dated.append((path.stat().st_mtime_ns, path))
+            with suppress(OSError):  # gone meanwhile, or a link to nowhere
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    dated.append((found.st_mtime_ns, path))
         return [path for _, path in sorted(dated)] + [self.path]
 
 
@@ -142,8 +186,11 @@ class JournalFile:
     """One open journal file."""
 
     def __init__(self, path: Path, mark: str = "") -> None:
+        self.path = path
+        """As it was called when it was opened."""
         self._mark = mark
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # O_NONBLOCK: to open a pipe somebody put there would wait for its writer.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._fingerprint = ""
         self._generation = 0
 

@@ -660,6 +660,19 @@ async def test_a_journal_that_cannot_be_read_is_an_alarm(
     assert not running.has_alarm("journal-unreadable")
 
 
+async def test_a_rotated_file_that_cannot_be_read_is_passed_over(
+    start: Starter, journal: Path, sqlite_url: str
+) -> None:
+    rotated = journal.with_name("journal.jsonl.1")
+    rotated.symlink_to("/proc/self/mem")
+    write_call(journal, 0)
+    running = start(sqlite_url)
+    await until(lambda: is_closed(sqlite_url, 0))
+    assert running.has_alarm("journal-file-unreadable")
+    rotated.unlink()
+    await until(lambda: not running.has_alarm("journal-file-unreadable"))
+
+
 async def test_two_recorders_by_mistake_double_nothing(
     start: Starter, journal: Path, sqlite_url: str
 ) -> None:

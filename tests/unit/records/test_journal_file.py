@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,14 @@ from hypothesis import strategies as st
 
 from pbx.model.events import read_event
 from pbx.records import journal as journal_module
-from pbx.records.journal import MAX_RECORD_BYTES, Journal, Position, cut
+from pbx.records.journal import (
+    MAX_RECORD_BYTES,
+    Batch,
+    Journal,
+    JournalFile,
+    Position,
+    cut,
+)
 from tests.fakes.journal_lines import line
 
 
@@ -190,6 +199,77 @@ def test_a_line_feed_inside_a_value_ends_no_record(reader: Reader) -> None:
     assert reader.read() == []
     append(reader.path, spread.partition(b"\n")[2])
     assert reader.read() == [1]
+
+
+def test_what_is_no_file_is_passed_over(reader: Reader) -> None:
+    """Each poll left a descriptor open; after a minute and a half there were none."""
+    append(reader.path, records(1))
+    folder = reader.path.parent
+    (folder / "journal.jsonl.d").mkdir()
+    (folder / "journal.jsonl.loop").symlink_to("journal.jsonl.loop")
+    (folder / "journal.jsonl.gone").symlink_to("nowhere")
+    os.mkfifo(folder / "journal.jsonl.pipe")
+    before = len(os.listdir("/proc/self/fd"))
+    assert reader.read() == [1]
+    for _ in range(5):
+        reader.restart()
+        assert reader.read() == []
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert reader.journal.unreadable == {}
+
+
+def test_a_live_journal_that_is_a_pipe_is_not_waited_for(reader: Reader) -> None:
+    os.mkfifo(reader.path)
+    with pytest.raises(OSError, match="Illegal seek"):
+        reader.read()
+
+
+def test_a_rotated_file_that_cannot_be_read_holds_up_nothing(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad sector, or root's file; the kernel's memory file gives an error too."""
+    append(reader.path, records(2))
+    rotated = reader.path.with_name("journal.jsonl.1")
+    rotated.symlink_to("/proc/self/mem")
+    before = len(os.listdir("/proc/self/fd"))
+    assert reader.read() == [2]
+    assert list(reader.journal.unreadable) == [rotated]
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    rotated.unlink()
+    append(rotated, records(1))
+    append(reader.path, records(3))
+    reader.journal._try_again_at = math.inf
+    assert reader.read() == [3]
+    monkeypatch.setattr(journal_module, "_TRY_AGAIN_SECONDS", 0.0)
+    reader.journal._try_again_at = 0.0
+    assert reader.read() == [1]
+    assert reader.journal.unreadable == {}
+
+
+def test_a_rotated_file_that_breaks_half_way(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = reader.path.with_name("journal.jsonl.1")
+    append(rotated, records(1))
+    append(reader.path, records(2))
+    read = JournalFile.read
+
+    def broken(self: JournalFile, *args: Any, **how: Any) -> Batch | None:
+        if self.is_at(rotated):
+            raise OSError(5, "Input/output error")
+        return read(self, *args, **how)
+
+    monkeypatch.setattr(JournalFile, "read", broken)
+    assert reader.read() == [2]
+    assert [str(e) for e in reader.journal.unreadable.values()] == [
+        "[Errno 5] Input/output error"
+    ]
+    rotated.unlink()
+    reader.path.unlink()
+    reader.path.mkdir()
+    reader.restart()
+    with pytest.raises(IsADirectoryError):
+        reader.read()
 
 
 def test_rubbish_is_given_out_as_it_is(reader: Reader) -> None:
