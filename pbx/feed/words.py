@@ -100,7 +100,10 @@ class CallsAsked(_Asked):
         Field(description="Only calls to this number; longer than 5 needs `personal`."),
     ] = None
     caller: Annotated[
-        Number | None, Field(description="Only from this caller; needs `personal`.")
+        Number | None,
+        Field(
+            description="Only from this caller, as 0…, 62… or +62…; needs `personal`."
+        ),
     ] = None
     disposition: Annotated[
         Disposition | None, Field(description="Only calls that ended so.")

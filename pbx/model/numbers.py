@@ -64,6 +64,21 @@ def core(number: str) -> str:
     return number[len(COUNTRY) :] if is_ours else number
 
 
+def spellings(text: str) -> tuple[str, ...]:
+    """Every way a network writes this number, without separators; what is no number
+    stays as it is."""
+    try:
+        number = normalised(text)
+    except NotANumberError:
+        return (text,)
+    if len(number) < SHORTEST:
+        return (text,)
+    found = [number, f"+{number}", f"00{number}"]
+    if core(number) != number:
+        found.append(f"0{core(number)}")
+    return tuple(found)
+
+
 def mentions(text: str, number: str) -> bool:
     """Whether a normalised number stands in this text, in any form, also with spaces
     or dashes between its digits; not as a part of a longer number."""

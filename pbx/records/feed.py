@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pbx.model.call import Direction, State
+from pbx.model.numbers import spellings
 from pbx.records.tables import calls, outbox
 
 _TEXT = sa.cast(calls.c.record, sa.Text)
@@ -65,7 +66,7 @@ class WantedCalls:
     dialled: str | None = None
     incoming_only: bool = False
     caller: str | None = None
-    """The number the network asserts for the caller."""
+    """The number the network asserts for the caller, in any of its spellings."""
     disposition: str | None = None
     state: str | None = None
     after: tuple[datetime, str] | None = None
@@ -146,12 +147,13 @@ def _tests(wanted: WantedCalls) -> list[sa.ColumnElement[bool]]:
         tests.append(calls.c.started_at < wanted.until)
     for column, value in (
         (calls.c.number, wanted.dialled),
-        (calls.c.ani, wanted.caller),
         (calls.c.disposition, wanted.disposition),
         (calls.c.state, wanted.state),
     ):
         if value is not None:
             tests.append(column == value)
+    if wanted.caller is not None:
+        tests.append(calls.c.ani.in_(spellings(wanted.caller)))
     if wanted.incoming_only:
         tests.append(calls.c.direction == Direction.INCOMING.value)
     if wanted.after is not None:

@@ -106,6 +106,18 @@ async def test_a_day_of_the_city(house: FeedHouse) -> None:
     assert not page["more"]
 
 
+async def test_a_caller_however_his_number_is_written(house: FeedHouse) -> None:
+    insider = await house.token("read", "personal")
+    for n, ani in enumerate(("081234567890", "+6281234567890", "6281234567890")):
+        await house.put(f"k-1.{n}", ani=ani)
+    await house.put("k-1.9", ani="+6281234567891")
+    for asked in ("081234567890", "+6281234567890", "006281234567890"):
+        day = {"from": "2026-11-22", "caller": asked}
+        found = await house.get("/v1/calls", insider, **day)
+        told = [item["call_id"] for item in found["items"]]
+        assert told == ["k-1.0", "k-1.1", "k-1.2"], asked
+
+
 async def test_one_call_and_its_tag(house: FeedHouse) -> None:
     reader, insider = await house.token("read"), await house.token("read", "personal")
     await house.put("k-1.1", state=State.OPEN)

@@ -16,6 +16,7 @@ from pbx.model.numbers import (
     mentions,
     mentions_anywhere,
     normalised,
+    spellings,
     without,
 )
 
@@ -90,6 +91,20 @@ def test_all_forms_are_one(subscriber: str) -> None:
 )
 def test_mentioned(text: str, said: bool) -> None:
     assert mentions(text, SARI) is said
+
+
+@pytest.mark.parametrize("text", ["081234567890", "+6281234567890", "6281234567890"])
+def test_every_way_a_network_writes_it(text: str) -> None:
+    found = spellings(text)
+    assert text in found
+    assert {normalised(one) for one in found} == {SARI}
+    assert sorted(found) == sorted((SARI, f"+{SARI}", f"00{SARI}", "081234567890"))
+
+
+def test_foreign_short_and_withheld_numbers_are_spelled_otherwise() -> None:
+    assert spellings("+6599998888") == ("6599998888", "+6599998888", "006599998888")
+    assert spellings("101") == ("101",)
+    assert spellings("*31#") == ("*31#",)
 
 
 def test_a_short_number_is_mentioned_only_by_itself() -> None:
