@@ -211,9 +211,9 @@ class Recorder:
         self.status.raise_alarm(
             "journal-file-unreadable",
             f"The rotated journal file {path} cannot be read ({error}). What came "
-            "after it is recorded all the same; calls that are told of in it alone have "
-            "no record, or one marked incomplete, until it can be. Check the disk and "
-            "the file's owner; if it is no journal, move it away.",
+            "after it is recorded all the same; calls told of in it alone have no "
+            "record, or one marked incomplete, until it can be. Check the disk and the "
+            "file's owner; if it is no journal, move it away.",
         )
 
     async def _record(self, store: RecordStore, batch: Batch) -> Recorded:

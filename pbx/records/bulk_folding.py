@@ -6,7 +6,10 @@ Nothing here knows a database: a worker imports the model and no more.
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -65,6 +68,15 @@ def _row(call: Call, joined_into: str | None) -> dict[str, Any]:
     }
 
 
-def leave_ctrl_c_to_the_parent() -> None:
-    """A worker's first act: the parent ends it."""
+def leave_the_end_to_the_parent() -> None:
+    """A worker's first act: the parent ends it, by Ctrl-C or, killed, by its death.
+    (A pool's worker holds both ends of its queue, so it would wait for ever.)"""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

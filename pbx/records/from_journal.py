@@ -10,6 +10,7 @@ Kediri apart) is folded anew at the end, by the recorder's own `refold`.
 
 from __future__ import annotations
 
+import glob
 import multiprocessing
 import os
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pbx.records.base import OUTBOX_LOCK
 from pbx.records.builder import Builder, Built, Progress
 from pbx.records.bulk import building_engine, bulk_for, drop_indexes, make_indexes
-from pbx.records.bulk_folding import leave_ctrl_c_to_the_parent
+from pbx.records.bulk_folding import leave_the_end_to_the_parent
 from pbx.records.database import migrate
 from pbx.records.erased_calls import seal_again
 from pbx.records.grouping import MOST_LINES
@@ -77,7 +78,7 @@ def _pool(workers: int) -> Executor:
     return ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=leave_ctrl_c_to_the_parent,
+        initializer=leave_the_end_to_the_parent,
     )
 
 
@@ -95,6 +96,8 @@ async def _empty_store(url: str) -> AsyncIterator[AsyncConnection]:
             )
         final.parent.mkdir(parents=True, exist_ok=True)
     scratch = final and final.with_name(f"{final.name}.building-{os.getpid()}")
+    if final is not None:
+        _remove_leftovers(final)
     engine = building_engine(made, scratch)
     try:
         await migrate(engine)
@@ -110,6 +113,15 @@ async def _empty_store(url: str) -> AsyncIterator[AsyncConnection]:
         if scratch is not None:
             with suppress(FileNotFoundError):
                 scratch.unlink()
+
+
+def _remove_leftovers(final: Path) -> None:
+    """What those left behind who were killed (-9) while building: callers' data, which
+    nobody would ever delete."""
+    for path in final.parent.glob(f"{glob.escape(final.name)}.building-*"):
+        pid = path.name.rpartition("-")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            path.unlink(missing_ok=True)
 
 
 def _put_in_place(scratch: Path, final: Path) -> None:

@@ -13,6 +13,7 @@ import gzip
 import heapq
 import lzma
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,8 +34,15 @@ _TIME = slice(len('{"eventtype":"'), len('{"eventtype":"') + 60)
 _LINES_AT_A_TIME = 1000
 
 
+_UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
+
+
 class NoJournalError(ValueError):
     """There is nothing to read; says what was looked for."""
+
+
+class UnreadableFileError(OSError):
+    """A journal file cannot be read or unpacked; names it, and the cure."""
 
 
 @dataclass(slots=True)
@@ -46,12 +54,17 @@ class JournalFiles:
     positions: dict[str, Position] = field(default_factory=dict)
     bytes_read: int = 0
     """Of the files as they lie there, packed or not."""
+    unreadable: dict[Path, str] | None = None
+    """Files passed over, and why; None: the first of them is an error."""
 
     @classmethod
-    def below(cls, directory: Path) -> JournalFiles:
-        """All below `directory`, oldest first. Raises NoJournalError, OSError."""
-        found = cls(_files(directory, "journal"), _files(directory, "notes"))
-        if not found.asterisk and not found.notes:
+    def below(cls, directory: Path, *, passes_over: bool = False) -> JournalFiles:
+        """All below `directory`, oldest first. Those that cannot be read are an error,
+        or, with `passes_over`, noted. Raises NoJournalError, OSError."""
+        found = cls([], [], unreadable={} if passes_over else None)
+        found.asterisk = found._files(directory, "journal")
+        found.notes = found._files(directory, "notes")
+        if not found.asterisk and not found.notes and not found.unreadable:
             raise NoJournalError(
                 f"no journal below {directory}: files are called journal.jsonl, "
                 "journal.jsonl.1, journal.jsonl-2025-04.gz …, notes.jsonl …"
@@ -72,14 +85,42 @@ class JournalFiles:
     def _stream(self, paths: list[Path], mark: str) -> Iterator[tuple[bytes, Placed]]:
         at = b""
         for path in paths:
-            with unpacked(path) as plain:
+            with self._reading(path), unpacked(path) as plain:
                 for line in self._lines(plain, mark, is_live=_is_live(path)):
                     at = _time(line.raw) or at
                     if plain is path:
                         self.bytes_read += len(line.raw)
                     yield at, line
-            if plain is not path:
-                self.bytes_read += path.stat().st_size
+                if plain is not path:
+                    self.bytes_read += path.stat().st_size
+
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except _UNREADABLE as error:
+            if self.unreadable is None:
+                raise UnreadableFileError(
+                    f"{path} cannot be read ({error}): take it from a backup; or move "
+                    "it away, then its calls are missing"
+                ) from error
+            self.unreadable[path] = str(error)
+
+    def _files(self, directory: Path, name: str) -> list[Path]:
+        dated = []
+        for path in directory.rglob(f"{name}.jsonl*"):
+            if path.suffix in {".zst", ".lz4"}:
+                why = f"{path}: unpack it first (unzstd, unlz4)"
+                if self.unreadable is None:
+                    raise NoJournalError(why)
+                self.unreadable[path] = why
+            elif path.is_file() and path.stat().st_size:
+                with (
+                    self._reading(path),
+                    _OPEN.get(path.suffix, open_plain)(path) as file,
+                ):
+                    dated.append((_time(file.read(100)), str(path), path))
+        return [path for _, _, path in sorted(dated)]
 
     def _lines(self, path: Path, mark: str, *, is_live: bool) -> Iterator[Placed]:
         """The lines of one file. Of a live one, half a record at its end is left to
@@ -107,17 +148,6 @@ def _time(raw: bytes) -> bytes:
         return b""
     _, _, after = raw[_TIME].partition(b'","eventtime":"')
     return after[:19]
-
-
-def _files(directory: Path, name: str) -> list[Path]:
-    dated = []
-    for path in directory.rglob(f"{name}.jsonl*"):
-        if path.suffix in {".zst", ".lz4"}:
-            raise NoJournalError(f"{path}: unpack it first (unzstd, unlz4)")
-        if path.is_file() and path.stat().st_size:
-            with _OPEN.get(path.suffix, open_plain)(path) as file:
-                dated.append((_time(file.read(100)), str(path), path))
-    return [path for _, _, path in sorted(dated)]
 
 
 def open_plain(path: Path) -> IO[bytes]:

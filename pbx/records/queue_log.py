@@ -8,6 +8,7 @@ from the journal, so that a fault of cel_custom does not touch it.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,9 +68,16 @@ def first_time(path: Path) -> datetime | None:
 
 def _lines(path: Path) -> Iterator[tuple[datetime, str, str]]:
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        lines: Iterable[bytes] = file
-        for raw in lines:
+        for raw in _whole(file, path):
             parts = raw.decode("utf-8", "replace").rstrip("\n").split("|")
             if len(parts) < 5 or not parts[0].isdigit():
                 continue
             yield datetime.fromtimestamp(int(parts[0]), UTC), parts[1], parts[4]
+
+
+def _whole(lines: Iterable[bytes], path: Path) -> Iterator[bytes]:
+    """Each line. Raises OSError for a packed file that is damaged, as for any other."""
+    try:
+        yield from lines
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"{path} cannot be unpacked: {error}") from error

@@ -131,7 +131,7 @@ async def _sweep_files(
     engine: AsyncEngine, directory: Path, begin: datetime, end: datetime, found: Sweep
 ) -> None:
     try:
-        files = JournalFiles.below(directory)
+        files = JournalFiles.below(directory, passes_over=True)
     except NoJournalError:
         return
     found.files += len(files.asterisk) + len(files.notes)
@@ -140,6 +140,8 @@ async def _sweep_files(
         found.lines += len(some)
         async with engine.connect() as connection:
             await _compare_lines(connection, some, found)
+    for path, why in (files.unreadable or {}).items():
+        found.tell("file-unreadable", str(path), why)
 
 
 def _take(lines: Iterable[Placed]) -> list[Placed]:
@@ -258,7 +260,12 @@ def _page(after: tuple[datetime, str], end: datetime) -> sa.Select[Any]:
 async def _sweep_queue_log(
     engine: AsyncEngine, directory: Path, begin: datetime, end: datetime, found: Sweep
 ) -> None:
-    waited = await asyncio.to_thread(read_queue_log, directory, begin, end)
+    try:
+        waited = await asyncio.to_thread(read_queue_log, directory, begin, end)
+        since = await asyncio.to_thread(begins_at, directory)
+    except OSError as error:
+        found.tell("file-unreadable", str(directory), str(error))
+        return
     if waited is None:
         return
     found.waited = len(waited)
@@ -275,7 +282,6 @@ async def _sweep_queue_log(
                 found.tell("queue-log-differs", call_id, "waited, says the queue log")
             elif waited[call_id].connected and not record.get("connected_at"):
                 found.tell("queue-log-differs", call_id, "an operator answered")
-    since = await asyncio.to_thread(begins_at, directory)
     if since is not None:
         await _sweep_unlogged(engine, max(begin, since), end, set(ids), found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -282,6 +283,23 @@ async def test_without_files_the_tables_are_compared(
         path.unlink()
     found = await sweep(store.engine, DAY, ZONE, places)
     assert (found.told, found.lines, found.waited, found.calls) == ([], 0, None, 3)
+
+
+async def test_files_that_cannot_be_read_are_told(
+    store: RecordStore, places: Places
+) -> None:
+    """One of them ended every sweep from then on, with a line in the log."""
+    await record_all(store, places)
+    packed = gzip.compress(b"".join(whole_call(7)))
+    bad = places.journals / "journal.jsonl.1.gz"
+    bad.write_bytes(packed[:-30])
+    unknown = places.journals / "journal.jsonl.2.zst"
+    unknown.write_bytes(b"?")
+    log = places.queue_log / "queue_log.1.gz"
+    log.write_bytes(gzip.compress(b"1|2|3|4|5|\n" * 99)[:-9])
+    assert sorted(await found_by(store, places)) == sorted(
+        ("file-unreadable", str(path)) for path in (bad, unknown, places.queue_log)
+    )
 
 
 async def test_a_queue_log_that_begins_later_says_nothing_of_before(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -35,6 +37,7 @@ from pbx.records.tables import (
 )
 from tests.fakes.journal_lines import line
 from tests.fakes.journal_writer import call_id, interleaved
+from tests.patience import until
 
 pytestmark = pytest.mark.postgres
 
@@ -196,6 +199,40 @@ def test_without_a_journal_it_says_what_it_looks_for(tmp_path: Path) -> None:
         JournalFiles.below(tmp_path)
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2"])
+@pytest.mark.parametrize("how", ["cut short", "written over", "no such kind"])
+def test_a_damaged_file_is_named(journals: Path, suffix: str, how: str) -> None:
+    """Cut short, gzip's EOFError was taken for somebody's Ctrl-D: `Aborted.`"""
+    plain = journals / "journal.jsonl.1"
+    packed = bytearray({".gz": gzip, ".xz": lzma, ".bz2": bz2}[suffix].compress(
+        plain.read_bytes()
+    ))  # fmt: skip
+    match how:
+        case "cut short":
+            del packed[len(packed) // 2 :]
+        case "written over":
+            packed[len(packed) // 2] ^= 255
+        case _:
+            packed = bytearray(b"not packed at all")
+    bad = journals / f"journal.jsonl.1{suffix}"
+    bad.write_bytes(packed)
+    plain.unlink()
+    app = typer.Typer()
+    records.register(app)
+    target = journals / "made.sqlite3"
+    done = CliRunner().invoke(
+        app,
+        ["records", "rebuild", "--journal", str(journals), "--database",
+         f"sqlite:///{target}"],
+    )  # fmt: skip
+    assert (done.exit_code, done.exception.__class__) == (1, SystemExit)
+    assert f"Nothing was made: {bad} cannot be read (" in done.stderr
+    assert not target.exists()
+    files = JournalFiles.below(journals, passes_over=True)
+    assert list(files.read())
+    assert list(files.unreadable or {}) == [bad]
+
+
 # ---- compared with what the store was told ----------------------------------------
 
 
@@ -300,3 +337,56 @@ def test_ctrl_c_leaves_nothing(journals: Path, tmp_path: Path) -> None:
     _, told = running.communicate(timeout=30)
     assert (running.returncode, "as it was" in told) == (1, True), told
     assert not list(tmp_path.glob("built*"))
+
+
+BUILDS = """
+import asyncio, sys, time
+from pathlib import Path
+from pbx.records.from_journal import build_store
+from pbx.records.journal_files import JournalFiles
+
+def tell(*_):
+    print("at it", flush=True)
+    time.sleep(600)
+
+files = JournalFiles.below(Path(sys.argv[1]))
+asyncio.run(build_store(files, sys.argv[2], tell, workers=1, most_lines=20))
+"""
+
+
+async def test_killed_it_leaves_nobody_and_nothing_behind(
+    journals: Path, tmp_path: Path
+) -> None:
+    """Its processes waited for work for ever; its file, full of callers, lay there."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'built.sqlite3'}"
+    with (journals / "journal.jsonl-20200101").open("wb") as file:
+        for raw in interleaved(10_000, 300):
+            file.write(raw)
+    running = subprocess.Popen(
+        [sys.executable, "-c", BUILDS, str(journals), url], stdout=subprocess.PIPE
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"at it\n"
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text()
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    assert len(children.split()) > 1
+    await until(lambda: not any(map(_is_alive, children.split())))
+    assert len(list(tmp_path.glob("built*"))) == 1
+    foreign = [tmp_path / "built.sqlite3.building-1", tmp_path / "built2"]
+    for path in foreign:
+        path.touch()
+    await build_store(JournalFiles.below(journals), url, workers=0)
+    assert sorted(tmp_path.glob("built*")) == sorted(
+        [tmp_path / "built.sqlite3", *foreign]
+    )
+
+
+def _is_alive(pid: str) -> bool:
+    """A dead one may wait for whoever is to look at its end: that is no life."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"

@@ -93,13 +93,17 @@ def _from_files(journal: Path, url: str, tell: Tell) -> Built:
     from pbx.records.database import explain
     from pbx.records.erased_calls import remembered
     from pbx.records.from_journal import StoreInUseError, build_store
-    from pbx.records.journal_files import JournalFiles, NoJournalError
+    from pbx.records.journal_files import (
+        JournalFiles,
+        NoJournalError,
+        UnreadableFileError,
+    )
 
     _must_be_makeable(url)
     try:
         files, erased = JournalFiles.below(journal), remembered(None)
         return asyncio.run(build_store(files, url, tell, erased=erased))
-    except (NoJournalError, StoreInUseError) as error:
+    except (NoJournalError, StoreInUseError, UnreadableFileError) as error:
         typer.echo(f"Nothing was made: {error}.", err=True)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         typer.echo(f"Nothing was made: {explain(error)}.", err=True)
