@@ -118,10 +118,12 @@ class ReviewPage:
             raise web.HTTPBadRequest(text="Say who you are: a mark has a name")
         note = _text(form.get("note"), LONGEST_NOTE) or None
         engine = await self._engine()
-        await reviews.mark(
+        row = await reviews.mark(
             engine, call_id, review, by=by, note=note, at=datetime.now(UTC)
         )
         _log.info("call marked %s by %s", review, by, extra={"call_id": call_id})
+        if row.review is not review:
+            raise web.HTTPConflict(text=reviews.STANDS.format(reviewer=row.reviewer))
         raise web.HTTPSeeOther("/review")
 
     async def _acknowledge(self, request: web.Request) -> web.StreamResponse:

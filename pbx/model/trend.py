@@ -8,10 +8,10 @@ Biometrika 31, 1940). Calls come in bursts (storms, Saturdays), so counts are fi
 divided by how much more than Poisson the nine weeks varied (quasi-likelihood: P.
 McCullagh, J. A. Nelder, Generalized Linear Models, 1989, section 4.5).
 
-Two windows: a week finds a collapse, three weeks find a loss of a third. The limits
-are set by simulation (`tests/unit/model/test_trend.py`): on steady noise about one
-false alarm in ten years, while a fall from 36 to 22 a week is found nine times of ten,
-mostly within three weeks.
+Three windows: a week finds a collapse, three weeks find a loss of two fifths, six weeks
+one of a third and less. The limits are set by simulation
+(`tests/unit/model/test_trend.py`): on steady noise about one false alarm in ten years,
+while a fall from 36 to 22 a week is found nine times of ten, mostly within three weeks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pbx.model.intervals import at_most, clopper_pearson
 
 BASELINE_DAYS = 63
 LEAST_BASELINE_DAYS = 28
-LIMITS = {7: 0.0002, 21: 0.001}
+LIMITS = {7: 0.0002, 21: 0.0008, 42: 0.0003}
 """Days of the window → a fall less likely than this is no luck."""
 WEEK = 7
 

@@ -60,6 +60,13 @@ class ReviewRow:
         )
 
 
+STANDS = (
+    "{reviewer} heard a person there, and nobody has acknowledged it: that stands, "
+    "with its alarm. Your word is kept beside it; acknowledge first, then mark again"
+)
+"""For whoever says otherwise of a call that stands as an alarm."""
+
+
 @dataclass(frozen=True, slots=True)
 class WantedReviews:
     """Which rows; newest first, or `at_random`, as a fair sample."""
@@ -127,8 +134,17 @@ async def mark(
 ) -> ReviewRow:
     """Write down what a reviewer heard; the last word counts, all are kept.
 
-    A mark of a person, made anew, is unacknowledged again. Raises UnknownCallError.
+    But a person among the drops stands until somebody acknowledged it: two reviewers
+    at once, or a page from before, must not end an alarm that nobody has seen. Until
+    then the row returned says was-a-person still. Made anew, such a mark is
+    unacknowledged again. Raises UnknownCallError.
     """
+    stands = sa.and_(
+        reviews.c.kind.in_(_DROPS),
+        reviews.c.review == Review.PERSON.value,
+        reviews.c.acknowledged_at.is_(None),
+        sa.literal(review is not Review.PERSON),
+    )
     said = {
         "review": review.value,
         "reviewer": by,
@@ -138,17 +154,18 @@ async def mark(
         "acknowledged_at": None,
     }
     async with engine.begin() as connection:
-        changed = await connection.execute(
-            sa.update(reviews).where(reviews.c.call_id == call_id).values(**said)
+        await connection.execute(
+            sa.update(reviews)
+            .where(reviews.c.call_id == call_id, sa.not_(stands))
+            .values(**said)
         )
-        if changed.rowcount != 1:
-            raise UnknownCallError(call_id)
+        row = await _find(connection, call_id)
         await connection.execute(
             sa.insert(review_marks).values(
                 call_id=call_id, review=review.value, reviewer=by, note=note, at=at
             )
         )
-        return await _find(connection, call_id)
+        return row
 
 
 async def acknowledge(

@@ -156,6 +156,30 @@ async def test_marks_are_all_kept_and_the_last_counts(store: RecordStore) -> Non
         await reviews.acknowledge(store.engine, "k-9", by="x", at=AT)
 
 
+async def test_a_person_heard_stands_against_others_until_acknowledged(
+    store: RecordStore, archive: Archive
+) -> None:
+    """Two reviewers at once: an alarm that nobody has seen is not talked away."""
+    await write(store, CALL)
+
+    async def say(review: Review, by: str) -> reviews.ReviewRow:
+        return await reviews.mark(store.engine, ID, review, by=by, note=None, at=AT)
+
+    said = (Review.NOBODY, Review.PERSON, Review.UNSURE, Review.NOBODY)
+    await asyncio.gather(*(say(review, f"r{n}") for n, review in enumerate(said)))
+    row = await reviews.find(store.engine, ID)
+    assert (row.review, row.reviewer, row.stands_as_alarm) == (
+        Review.PERSON,
+        "r1",
+        True,
+    )
+    assert await alarms(archive) == ["person-released"]
+    assert len(await reviews.marks_of(store.engine, ID)) == len(said)
+    await reviews.acknowledge(store.engine, ID, by="Budi", at=AT)
+    assert (await say(Review.NOBODY, "r9")).review is Review.NOBODY
+    assert await alarms(archive) == []
+
+
 async def test_filters_of_the_list(store: RecordStore) -> None:
     for i in range(5):
         at = AT + timedelta(minutes=i)
@@ -536,6 +560,10 @@ async def test_a_mark_and_its_acknowledgement(page: Page, store: RecordStore) ->
     row = await reviews.find(store.engine, ID)
     assert (row.review, row.reviewer, row.note) == (Review.PERSON, "Sari", "a child?")
     assert "acknowledge: I see to it" in await (await page.get("/review")).text()
+    other = {"by": "Tono", "review": "nobody"}  # his page is from before
+    answer = await page.post(f"/review/{ID}/mark", data=other, headers=ours(page))
+    assert answer.status == 409
+    assert "Sari heard a person there" in await answer.text()
     await page.post(
         f"/review/{ID}/acknowledge", data={"by": "Budi"}, headers=ours(page)
     )

@@ -81,6 +81,10 @@ def register(group: typer.Typer) -> None:
         _tell([row], settings, as_json)
         if not as_json:
             _tell_whole(settings, row, marks)
+        if mark is not None and row.review is not mark:
+            from pbx.records.reviews import STANDS
+
+            typer.echo(STANDS.format(reviewer=row.reviewer), err=True)
         if acknowledge and row.acknowledged_at is None:
             typer.echo(
                 "nothing to acknowledge: it is not marked was-a-person", err=True

@@ -111,6 +111,9 @@ def test_a_mark_with_a_name_and_its_end(full: Path) -> None:
     told = say(*word, "--by", "Sari", "--note", "a child")
     assert "was-a-person (Sari): a child" in told
     assert "the alarm person-released stands" in told
+    told = say("review", ID, "--mark", "nobody", "--by", "Tono")
+    assert "Sari heard a person there" in told
+    assert "nobody (Tono)" in told
     told = say("review", ID, "--acknowledge", "--by", "Budi")
     assert "acknowledged by Budi" in told
     row = json.loads(say("review", ID, "--json"))
