@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import URL, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -24,13 +27,17 @@ _AT_ONCE = "ix_journal_lines_call_id"
 Row = Sequence[Any]
 
 
+class BulkError(SQLAlchemyError):
+    """What the driver said: these rows pass SQLAlchemy by, its errors would too."""
+
+
 class Bulk(Protocol):
     """Puts rows into a table, in the connection's transaction."""
 
     async def insert(
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        """All of them, or an error of the driver's."""
+        """All of them, or BulkError."""
 
 
 async def bulk_for(connection: AsyncConnection) -> Bulk:
@@ -48,9 +55,12 @@ class _Copy:
     async def insert(
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        await self._driver.copy_records_to_table(
-            table.name, records=rows, columns=list(columns)
-        )
+        try:
+            await self._driver.copy_records_to_table(
+                table.name, records=rows, columns=list(columns)
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise BulkError(f"{table.name}: {error}") from error
 
 
 class _ExecuteMany:
@@ -62,10 +72,13 @@ class _ExecuteMany:
     ) -> None:
         names = ", ".join(f'"{name}"' for name in columns)
         marks = ", ".join("?" * len(columns))
-        await self._driver.executemany(
-            f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})',  # noqa: S608 — our own names
-            _as_sqlite(table, columns, rows),
-        )
+        try:
+            await self._driver.executemany(
+                f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})',  # noqa: S608 — our own names
+                _as_sqlite(table, columns, rows),
+            )
+        except sqlite3.Error as error:
+            raise BulkError(f"{table.name}: {error}") from error
 
 
 def _as_sqlite(

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner, Result
 
 from pbx.commands import records
+from pbx.records import builder
 from pbx.records.database import open_engine
 from pbx.records.from_journal import StoreInUseError, build_store
 from pbx.records.journal import NOTES, Journal
@@ -35,6 +37,7 @@ from pbx.records.tables import (
     outbox,
     reviews,
 )
+from tests.calls import faults
 from tests.fakes.journal_lines import line
 from tests.fakes.journal_writer import call_id, interleaved
 from tests.patience import until
@@ -197,6 +200,35 @@ def test_without_a_journal_it_says_what_it_looks_for(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl.1.zst").touch()
     with pytest.raises(NoJournalError, match="unzstd"):
         JournalFiles.below(tmp_path)
+
+
+async def test_what_a_driver_refuses_is_told_like_any_other_error(
+    url: str, journals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows go past SQLAlchemy; on a full disk the command ended with a traceback."""
+    columns = ("journal", "offset", "call_id", "starts", "starts")
+    monkeypatch.setattr(builder, "_LINE_COLUMNS", columns)
+    with pytest.raises(SQLAlchemyError, match="^journal_lines: "):
+        await build_store(JournalFiles.below(journals), url, workers=0)
+
+
+def test_a_full_disk_leaves_nothing(journals: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    with (journals / "journal.jsonl-20200101").open("wb") as file:
+        for raw in interleaved(10_000, 1500):
+            file.write(raw)
+    target = tmp_path / "small" / "built.sqlite3"
+    with faults.small_disk(target.parent, size="3m"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pbx", "records", "rebuild", "--journal",
+             str(journals), "--database", f"sqlite:///{target}"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert not list(target.parent.iterdir())
+    assert done.returncode == 1
+    assert "Nothing was made: " in done.stderr
+    assert "is full; make room on its disk." in done.stderr
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2"])
