@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from typer.testing import CliRunner, Result
 
 from pbx.commands import records
-from pbx.records import builder
+from pbx.records.bulk import bulk_for
 from pbx.records.database import open_engine
 from pbx.records.from_journal import StoreInUseError, build_store
 from pbx.records.journal import NOTES, Journal
@@ -202,14 +202,15 @@ def test_without_a_journal_it_says_what_it_looks_for(tmp_path: Path) -> None:
         JournalFiles.below(tmp_path)
 
 
-async def test_what_a_driver_refuses_is_told_like_any_other_error(
-    url: str, journals: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_driver_refuses_is_told_like_any_other_error(url: str) -> None:
     """Rows go past SQLAlchemy; on a full disk the command ended with a traceback."""
-    columns = ("journal", "offset", "call_id", "starts", "starts")
-    monkeypatch.setattr(builder, "_LINE_COLUMNS", columns)
-    with pytest.raises(SQLAlchemyError, match="^journal_lines: "):
-        await build_store(JournalFiles.below(journals), url, workers=0)
+    store = await RecordStore.open(url)
+    columns, row = ("journal", "offset", "raw"), ("j.0", 1, b"")
+    async with store.engine.connect() as connection:
+        bulk = await bulk_for(connection)
+        with pytest.raises(SQLAlchemyError, match=r"^journal_lines: .*(?i:unique)"):
+            await bulk.insert(journal_lines, columns, [row, row])
+    await store.close()
 
 
 def test_a_full_disk_leaves_nothing(journals: Path, tmp_path: Path) -> None:
