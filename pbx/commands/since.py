@@ -18,6 +18,9 @@ SINCE = (
 )
 """The option's help."""
 
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""As the feed has them: no database is asked about a day that has no UTC."""
+
 
 def city_zone(settings: Settings) -> ZoneInfo:
     """The city's time zone; a city file that cannot be read must not hide records."""
@@ -43,9 +46,10 @@ def read_since(text: str, zone: ZoneInfo) -> datetime | None:
     if ago := re.fullmatch(r"(\d+)([mhd])", text):
         unit = {"m": "minutes", "h": "hours", "d": "days"}[ago[2]]
         try:
-            return today - timedelta(**{unit: int(ago[1])})
+            then = today - timedelta(**{unit: int(ago[1])})
         except (OverflowError, ValueError):  # longer ago than there are years
             return None
+        return then if then.year >= FIRST_YEAR else None
     if clock := re.fullmatch(r"(\d\d?):(\d\d)", text):
         hour, minute = int(clock[1]), int(clock[2])
         if hour < 24 and minute < 60:
@@ -57,4 +61,8 @@ def read_since(text: str, zone: ZoneInfo) -> datetime | None:
             f"{text!r} is no time; write 2026-11-21, 2026-11-21T20:15, 20:15 or 30m",
             param_hint="--since",
         ) from None
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise typer.BadParameter(
+            f"{text!r}: years are {FIRST_YEAR} to {LAST_YEAR}", param_hint="--since"
+        )
     return at if at.tzinfo else at.replace(tzinfo=zone)

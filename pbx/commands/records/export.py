@@ -65,9 +65,14 @@ def export(
     begin, end = read_since(since, zone), read_since(until, zone)
     if begin is None:
         raise typer.BadParameter("say from when on", param_hint="--from")
+    end = end or now()
+    if end <= begin:
+        raise typer.BadParameter(
+            f"{until or 'now'} is not after {since}", param_hint="--to"
+        )
     purpose = _purpose(personal, reason)
     must_take_a_file(out)
-    _write(Export(out, Format(words), begin, end or now(), purpose))
+    _write(Export(out, Format(words), begin, end, purpose))
 
 
 def _purpose(personal: bool, reason: str) -> Purpose | None:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from pbx.records.webhooks import Standing, Subscription
 
-Id = Annotated[int, typer.Argument(help="The webhook's number, as `list` shows it.")]
+Id = Annotated[
+    int,
+    typer.Argument(
+        min=1, max=2**31 - 1, help="The webhook's number, as `list` shows it."
+    ),
+]
 
 
 class Told(StrEnum):

@@ -193,6 +193,19 @@ def test_since_reads_clock_and_ago() -> None:
     )
 
 
+@pytest.mark.parametrize("ago", ["99999999d", "700000d", "9" * 30 + "m"])
+def test_longer_ago_than_there_were_calls_is_everything(ago: str) -> None:
+    assert read_since(ago, JAKARTA) is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "1969-12-31"])
+def test_a_day_no_store_can_be_asked_about(full: Path, text: str) -> None:
+    """In Asia/Jakarta 0001-01-01 begins in the year 0: no UTC has it."""
+    done = CliRunner().invoke(app, ["--since", text])
+    assert done.exit_code == 2
+    assert "1970" in done.output
+
+
 def test_no_records_yet_says_what_to_do(state: Path) -> None:
     done = CliRunner().invoke(app, [])
     assert done.exit_code == 1

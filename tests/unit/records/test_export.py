@@ -344,6 +344,12 @@ def test_the_command(url: str, tmp_path: Path) -> None:
         (["--out", "calls.xlsx", "--from", "2d"], "neither csv nor parquet"),
         (["--out", "calls.csv", "--from", "2d", "--personal"], "--reason"),
         (["--out", "calls.csv", "--from", ""], "from when on"),
+        (
+            ["--out", "calls.csv", "--from", "2026-12-01", "--to", "2026-11-01"],
+            "2026-11-01 is not after 2026-12-01",
+        ),
+        (["--out", "calls.csv", "--from", "8999-12-31"], "now is not after"),
+        (["--out", "calls.csv", "--from", "0001-01-01"], "years are 1970"),
     ],
 )
 def test_what_cannot_be_meant(url: str, line: list[str], said: str) -> None:
