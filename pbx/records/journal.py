@@ -296,10 +296,18 @@ def cut(data: bytes, start: int, *, is_end: bool) -> list[RawLine]:
     for begin, end in pairwise([*_starts(data), len(data)]):
         raw = data[begin:end]
         is_last = end == len(data)
-        if is_last and not (is_end or _is_whole(raw) or len(raw) > MAX_RECORD_BYTES):
-            break
+        if is_last and not (is_end or _is_whole(raw)):
+            if len(raw) <= MAX_RECORD_BYTES:
+                break
+            raw = raw[: len(raw) - _begun(raw)]
         lines.append(RawLine(start + begin, raw))
     return lines
+
+
+def _begun(raw: bytes) -> int:
+    """How many of its last bytes may be the beginning of the next record."""
+    lengths = range(len(RECORD_START) - 1, 0, -1)
+    return next((n for n in lengths if raw.endswith(RECORD_START[:n])), 0)
 
 
 def whole_records(data: bytes) -> list[bytes]:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pbx.model.events import read_event
+from pbx.model.events import RECORD_START, read_event
 from pbx.records import journal as journal_module
 from pbx.records.journal import (
     MAX_RECORD_BYTES,
+    READ_BYTES,
     Batch,
     Journal,
     JournalFile,
@@ -287,6 +288,21 @@ def test_a_record_without_end_is_given_up() -> None:
     endless = record(1)[:60] + b"x" * MAX_RECORD_BYTES
     assert [raw.raw for raw in cut(endless, 7, is_end=False)] == [endless]
     assert cut(endless[:-100], 7, is_end=False) == []
+
+
+def test_a_record_that_begins_where_rubbish_is_given_up(reader: Reader) -> None:
+    """A megabyte of zeros, as a power cut leaves, read in pieces that end anywhere."""
+    for shift in range(1, len(RECORD_START) + 1):
+        reader.path.unlink(missing_ok=True)
+        reader.restart()
+        first = b"\0" * (READ_BYTES - shift)
+        append(reader.path, bytes([shift]) + first[1:] + records(shift))
+        found = []
+        while batch := reader.journal.read():
+            reader.journal.advance(batch)
+            found += [raw.raw for raw in batch.lines]
+        assert found[-1] == record(shift)
+        assert b"".join(found) == reader.path.read_bytes()
 
 
 def test_a_batch_is_bounded(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
