@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import FRAME_SECONDS, PERSON, Heard, Sound
-from pbx.model.policy import RELEASE_BELOW, Mode, Treatment, WhenIdle
+from pbx.model.policy import (
+    RELEASE_BELOW,
+    SURELY_NOBODY,
+    Mode,
+    Treatment,
+    WhenIdle,
+)
 from pbx.model.policy import Policy as Policy
 from pbx.model.verdict import RELEASABLE, Reason, Ruling
 
@@ -287,10 +293,17 @@ def _is_releasable(reason: Reason, evidence: Evidence, context: Context) -> bool
         and context.asked >= ASKED_ENOUGH
         and has_media(evidence, context)
         and _is_sane(evidence)
-        and evidence.person < RELEASE_BELOW
+        and evidence.person < _most_belief(evidence)
         and (reason is Reason.MACHINE or not _is_too_loud(evidence))
         and not _is_hinted(evidence)
     )
+
+
+def _most_belief(evidence: Evidence) -> float:
+    """From here on nobody is released: in a call, or in a clip judged where the belief
+    is calibrated. (A city's own limit is at most the former, however short its calls.)
+    """
+    return RELEASE_BELOW if evidence.frames >= CALL_FRAMES else SURELY_NOBODY
 
 
 def _is_sane(evidence: Evidence) -> bool:

@@ -179,6 +179,21 @@ def test_what_pockets_make_as_well_is_doubt_in_a_call_in_a_clip_if_belief_agrees
     assert judge(replace(surely, person=0.1), RELEASE_ALL, WHOLE).reason is Reason.DOUBT
 
 
+def test_a_clip_is_judged_where_the_belief_is_calibrated_and_a_call_is_not() -> None:
+    """What `evaluate` counts: a last look at 0.3 let a sixth of the ghosts through, so it
+    told of 73 pockets in a hundred instead of 90. No city can declare such a policy."""
+    clip = RELEASE_ALL.model_copy(update={"release_below": 0.5})
+    for frames, believed, is_released in (
+        (449, 0.49, True),
+        (449, 0.5, False),
+        (450, 0.29, True),
+        (450, 0.3, False),
+    ):
+        heard = replace(STREET, frames=frames, person=believed)
+        verdict = judge(heard, clip, replace(WHOLE, expected_frames=frames))
+        assert (verdict.ruling is Ruling.RELEASE) is is_released
+
+
 def test_a_city_may_lower_the_line_below_which_nobody_is_there() -> None:
     hint = replace(STREET, person=0.29)
     assert judge(hint, RELEASE_ALL, WHOLE).ruling is Ruling.RELEASE
