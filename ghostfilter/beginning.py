@@ -49,8 +49,6 @@ class Beginning:
 
     def push(self, moment: Moment) -> bool:
         """Remember a block; is the beginning complete with it?"""
-        if len(self._moments) == _ALL:
-            return False
         self._moments.append(moment)
         return len(self._moments) == _ALL
 

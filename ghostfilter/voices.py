@@ -23,9 +23,9 @@ class Voices:
     """Listens to one call, block by block, our own prompt taken out."""
 
     __slots__ = (
+        "_any",
         "_beginning",
         "_counted",
-        "_distant",
         "_ears",
         "_near",
         "_told",
@@ -35,7 +35,7 @@ class Voices:
     def __init__(self, weights: Weights) -> None:
         self._ears = Ears(weights)
         self._beginning: Beginning | None = Beginning(weights)
-        self._near, self._distant = Stretch(), Stretch()
+        self._near, self._any = Stretch(), Stretch()
         self._told = False
         self.is_nearly_sure = False
         """Whether half a block more may be enough."""
@@ -72,8 +72,8 @@ class Voices:
         return self._near_heard(floor_dbfs)
 
     def heard(self, floor_dbfs: float) -> Heard | None:
-        """The near voice; else DISTANT_VOICE, if there was one."""
-        return self._near_heard(floor_dbfs) or self._distant.heard(
+        """The near voice; where there was none, any voice is a DISTANT_VOICE."""
+        return self._near_heard(floor_dbfs) or self._any.heard(
             Sound.DISTANT_VOICE, floor_dbfs, self.belief.sureness(ANY_VOICE)
         )
 
@@ -82,13 +82,12 @@ class Voices:
         return self._near.heard(self._near.manner, floor_dbfs, sure)
 
     def _find(self, block: Block) -> None:
-        """Add the frames in which somebody surely is near, or far."""
+        """Add the frames in which somebody surely is near, and those of any voice."""
         ears, sums = self._ears, self.belief.sums
         near = ears.near()
         near[: self._counted] = False
         self._near.push(block, near, ears.features, sums[NEAR].since)
-        far = ears.any_voice() & ~near
-        self._distant.push(block, far, since=sums[ANY_VOICE].since)
+        self._any.push(block, ears.any_voice(), since=sums[ANY_VOICE].since)
 
     def _look_back(
         self, beginning: Beginning, moment: Moment, floor_dbfs: float

@@ -16,7 +16,7 @@ from ghostfilter.beginning import (
 )
 from ghostfilter.belief import NEAR, Belief
 from ghostfilter.detector import Detector
-from ghostfilter.ears import Moment
+from ghostfilter.ears import Ears, Moment
 from ghostfilter.net import shipped_weights
 from ghostfilter.signals import Heard, Sound
 from ghostfilter.spectra import BLOCK_FRAMES, Blocks
@@ -41,6 +41,32 @@ def beginning_of(pcm: bytes) -> tuple[Beginning, list[bool]]:
     return beginning, complete
 
 
+@pytest.fixture
+def heard_by_ears(monkeypatch: pytest.MonkeyPatch) -> list[Moment]:
+    """All that ears of a beginning hear, in order."""
+    heard: list[Moment] = []
+    monkeypatch.setattr(Ears, "hear", lambda _, moment: heard.append(moment))
+    return heard
+
+
+def test_a_quiet_room_comes_before_what_is_heard_as_if_still(
+    heard_by_ears: list[Moment],
+) -> None:
+    heard_as_if_still(noise(0.8, -30))
+    assert heard_by_ears[:BEFORE_BLOCKS] == list(quiet_room())
+    rest = [moment.block.first_frame for moment in heard_by_ears[BEFORE_BLOCKS:]]
+    assert rest == [0, 8, 16, 24, 32]
+
+
+def test_what_followed_is_heard_before_the_beginning_that_is_heard_again(
+    heard_by_ears: list[Moment],
+) -> None:
+    beginning, _ = beginning_of(noise(2.4, -30))
+    beginning.look_again(Stretch())
+    heard = [moment.block.first_frame for moment in heard_by_ears]
+    assert heard == [*range(72, 120, 8), *range(0, 72, 8)]
+
+
 def test_it_is_complete_once() -> None:
     _, complete = beginning_of(STILL * 3)
     assert complete.index(True) == LOOKED_AT_BLOCKS + BEFORE_BLOCKS - 1
@@ -52,6 +78,8 @@ def test_a_second_look_is_worth_it_where_something_was_heard_at_once() -> None:
     later, _ = beginning_of(STILL + noise(0.4, -30) + STILL)
     assert loud.is_worth_it(-68.0)
     assert not loud.is_worth_it(-40.0)
+    soft, _ = beginning_of(noise(0.4, -60) + STILL * 2)
+    assert not soft.is_worth_it(-90.0), "nobody would hear that"
     assert not later.is_worth_it(-68.0)
 
 

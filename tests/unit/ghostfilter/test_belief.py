@@ -23,8 +23,9 @@ from ghostfilter.belief import (
     Belief,
     echo_doubt,
 )
+from ghostfilter.cusum import Cusum
 from ghostfilter.net import shipped_weights
-from ghostfilter.spectra import BLOCK_FRAMES
+from ghostfilter.spectra import BLOCK_FRAMES, HALF_FRAMES
 
 SUM = 40.0
 """8 frames at 5 logits."""
@@ -85,6 +86,15 @@ def test_half_a_block_may_make_sure_and_is_not_pushed() -> None:
     assert not after(*[9.0] * 48).is_rising
 
 
+def test_only_the_half_that_is_there_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    belief = after(*[-8.0] * 48, *[4.0] * 16)
+    spoken = np.full((BLOCK_FRAMES, 2), 9.0, np.float32)
+    weighed: list[list[float]] = []
+    monkeypatch.setattr(Cusum, "is_sure_with", lambda _, some: weighed.append(some))
+    belief.is_sure_with(spoken, levels(NOISE))
+    assert [len(some) for some in weighed] == [HALF_FRAMES]
+
+
 def test_a_single_bang_is_forgiven() -> None:
     assert after(*[-6.0] * 40, 6.0, 6.0, *[-6.0] * 40).person < 0.5
 
@@ -118,6 +128,18 @@ def test_a_loud_sound_in_a_quiet_line_is_judged_as_in_noise() -> None:
     assert believed(-5.0) == believed(ALARMING_DBFS[1]) > believed(LOUD_DBFS) > 0.5
     assert believed(LOUD_DBFS) > believed(-19.0) > believed(SOFT_DBFS)
     assert believed(SOFT_DBFS) == believed(-60.0) < 0.5
+
+
+def test_a_sound_is_loud_for_0_8_s() -> None:
+    def believed(loud_block: int) -> float:
+        belief = Belief(WEIGHTS)
+        for block in range(20):
+            dbfs = levels(-5.0 if block == loud_block else -80.0)
+            logit = -1.1 if 12 <= block < 17 else -8.0
+            belief.push(np.full((BLOCK_FRAMES, 2), logit, np.float32), NO_TONE, dbfs)
+        return belief.person
+
+    assert believed(12) > 0.5 > believed(11)
 
 
 def test_who_was_in_doubt_stays_so_when_the_line_falls_silent() -> None:

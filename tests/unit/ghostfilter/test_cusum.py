@@ -30,6 +30,8 @@ def test_below_nothing_it_begins_anew_and_knows_since_when() -> None:
     assert (one.value, one.since) == (0.0, 3)
     one.push([2.0, 2.0, -1.0])
     assert (one.value, one.since) == (3.0, 3)
+    one.push([-3.0, 5.0])
+    assert (one.value, one.since) == (5.0, 7), "nothing is no beginning"
 
 
 def test_where_there_is_nobody_the_sum_stays_nothing() -> None:

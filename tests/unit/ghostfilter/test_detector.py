@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ghostfilter.answers import Answers
+from ghostfilter.delay import SURE
 from ghostfilter.detector import Detector
+from ghostfilter.ears import Moment
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import PERSON, Heard, Sound
-from ghostfilter.spectra import BLOCK_FRAMES, HALF_FRAMES
+from ghostfilter.spectra import BLOCK_FRAMES, HALF_FRAMES, Block, Blocks, Floats
 from ghostfilter.tones import Tones
+from ghostfilter.voices import Voices
 from tests.unit.ghostfilter.sounds import (
     RATE,
     frames,
@@ -47,6 +51,7 @@ def test_somebody_who_speaks_after_silence_is_told_once_within_half_a_second() -
     assert voice is not None
     assert 40 <= voice.from_frame <= 65
     assert voice.over_floor_db > 10
+    assert evidence.heard == (voice,), "the line itself is told where nothing else is"
     assert evidence.person >= 0.9
     assert evidence.voices >= 0.5
 
@@ -68,7 +73,7 @@ def test_who_is_nearly_sure_does_not_wait_for_the_block_s_end() -> None:
 
 
 @pytest.mark.parametrize("late", range(8))
-def test_a_network_s_tone_is_not_looked_at_by_halves(
+def test_where_a_network_s_tone_is_nothing_is_looked_at_by_halves(
     monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     detector = Detector()
@@ -77,8 +82,8 @@ def test_a_network_s_tone_is_not_looked_at_by_halves(
     for number, frame in enumerate(frames(noise(1.0 + late / 50, -70) + words)):
         if detector.push(frame) is not None:
             told.append(number)
-        whole = np.ones(BLOCK_FRAMES, np.bool_)
-        monkeypatch.setattr(detector._tones, "_machine", whole)
+        one = np.arange(BLOCK_FRAMES) == 7
+        monkeypatch.setattr(detector._tones, "_machine", one)
     assert [(number + 1) % BLOCK_FRAMES for number in told] == [0]
 
 
@@ -109,6 +114,8 @@ def test_silence_and_steady_noise_are_nobody(sound: bytes) -> None:
         (noise(4, -60), Sound.COMFORT_NOISE),
         (noise(4, -40), Sound.NOISE),
         (noise(3, -70) + noise(1, -50, seed=2), Sound.NOISE),
+        (noise(4, -68), Sound.SILENCE),
+        (silence(3) + noise(1, -64), Sound.SILENCE),
     ],
 )
 def test_the_line_itself_has_a_name(sound: bytes, kind: Sound) -> None:
@@ -134,6 +141,53 @@ def test_somebody_who_speaks_over_our_prompt_s_echo_is_heard() -> None:
     told, _ = listen(line, prompt)
     assert told[0][1].sound in PERSON
     assert 75 <= told[0][0] <= 120
+
+
+def test_a_hint_where_our_prompt_is_buried_is_more_of_a_doubt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prompt = spoken("Halo, satu satu dua Kediri. Tekan tombol apa saja.", dbfs=-20)
+    echo = mixed(silence(0.18) + _softer(prompt, 20), noise(4, -68))
+    plain = listen(echo, prompt)[1]
+    heard = plain.get(Sound.ECHO)
+    assert heard is not None
+    asked = []
+
+    def doubt(over_floor_db: float) -> float:
+        asked.append(over_floor_db)
+        return 5.0
+
+    monkeypatch.setattr("ghostfilter.detector.echo_doubt", doubt)
+    doubted = listen(echo, prompt)[1]
+    assert asked == [heard.over_floor_db]
+    assert doubted.person > plain.person
+    assert doubted.voices == plain.voices
+
+
+def test_what_our_prompt_explains_is_known_to_all_who_listen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prompt = spoken("Halo, satu satu dua Kediri. Tekan tombol apa saja.", dbfs=-20)
+    caller = silence(1.5) + spoken("Tolong, rumah saya kebakaran!", dbfs=-26, pitch=70)
+    line = mixed(mixed(silence(0.18) + _softer(prompt, 20), caller), noise(4, -68))
+    detector = Detector()
+    answers, halves = [], []
+
+    def answer(_: Answers, block: Block, explained: Floats, *__: object) -> None:
+        assert explained is detector._ours.echo.explained
+        answers.append(float(explained.max()))
+
+    def half(_: Voices, moment: Moment, __: float) -> None:
+        assert moment.correlation == detector._ours.echo.correlation
+        halves.append(moment.correlation)
+
+    monkeypatch.setattr(Answers, "push", answer)
+    monkeypatch.setattr(Voices, "push_half", half)
+    detector.prompt_started(prompt)
+    for frame in frames(line):
+        detector.push(frame)
+    assert max(answers) > 0.5
+    assert max(halves) > SURE
 
 
 def test_a_prompt_that_was_stopped_explains_nothing_later() -> None:
@@ -178,6 +232,17 @@ def test_knocks_answer_no_sooner_than_a_prompt_s_last_words(
     assert heard.confidence == (0.9 if is_answer else 0.4)
 
 
+def test_only_the_second_prompt_asks_for_knocks() -> None:
+    detector = Detector()
+    for _ in range(2):
+        detector.prompt_started(bytes(320))
+        detector.prompt_stopped()
+    detector.prompt_started(silence(2.4))
+    told = [detector.push(frame) for frame in frames(noise(0.2, -66) + knocked(2))]
+    told += [detector.push(frame) for frame in frames(noise(2, -66))]
+    assert [sign.sound for sign in told if sign] == [Sound.KNOCKS]
+
+
 def test_knocks_in_our_own_prompt_are_not() -> None:
     prompt = knocked(2, dbfs=-12) + spoken("Tekan tombol apa saja.", dbfs=-20)
     echo = mixed(silence(0.18) + _softer(prompt * 2, 14), noise(8, -72))
@@ -191,6 +256,27 @@ def test_a_telephone_s_own_beeps_do_not_knock(monkeypatch: pytest.MonkeyPatch) -
     told, evidence = listen(noise(2, -66) + knocked(2) + noise(2, -66))
     assert told == []
     assert evidence.get(Sound.KNOCKS) is None
+
+
+@pytest.mark.parametrize("is_beeping", [False, True])
+def test_where_a_telephone_beeps_pure_tone_is_no_voice_and_nothing_is_lone(
+    monkeypatch: pytest.MonkeyPatch, is_beeping: bool
+) -> None:
+    monkeypatch.setattr(Tones, "is_beeping", is_beeping)
+    monkeypatch.setattr(Tones, "explains", lambda _: np.ones(BLOCK_FRAMES, np.bool_))
+    still = noise(3.0, -68)
+    _, evidence = listen(still + spoken("Tolong!") + still * 2)
+    assert (evidence.person < 0.5) is is_beeping
+    assert (evidence.get(Sound.LONE) is None) is is_beeping
+
+
+def test_a_key_is_told_before_a_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed = Heard(Sound.KEY_TONE, 0, 4, -20.0, 40.0, 0.98, "5")
+    monkeypatch.setattr(Tones, "push", lambda *_: pressed)
+    monkeypatch.setattr(Blocks, "is_half", False)
+    told, evidence = listen(noise(1.0, -70) + spoken("Tolong!") + noise(1.0, -70))
+    assert {sign for _, sign in told} == {pressed}
+    assert evidence.person >= 0.9
 
 
 def test_a_pocket_that_bumps_all_the_time_gives_no_answer_but_a_hint() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ghostfilter.bounds import Bounds
 from ghostfilter.echo import Echo
 from ghostfilter.features import mel_power
 from ghostfilter.spectra import Blocks, Floats
@@ -25,8 +26,10 @@ def heard(line: bytes, prompt: bytes = PROMPT) -> tuple[Echo, Floats, Floats]:
     for frame in frames(line):
         if (block := blocks.push(frame)) is not None:
             bands = mel_power(block.power)
+            left = echo.without(bands, block.first_frame)
+            assert (left <= bands).all(), "nothing is added"
             before.append(bands.sum(axis=1))
-            after.append(echo.without(bands, block.first_frame).sum(axis=1))
+            after.append(left.sum(axis=1))
     return echo, np.concatenate(before), np.concatenate(after)
 
 
@@ -72,6 +75,63 @@ def test_a_stopped_prompt_is_expected_no_longer() -> None:
     echo.stopped(40)
     bands = np.ones((8, 24), np.float32)
     assert echo.without(bands, 80) is bands
+
+
+def test_a_prompt_that_was_over_is_not_prolonged_by_its_stop() -> None:
+    echo = Echo()
+    echo.started(silence(0.4), 0)
+    echo.stopped(500)
+    bands = np.ones((8, 24), np.float32)
+    assert echo.without(bands, 80) is bands
+
+
+def bands_of(power: float) -> Floats:
+    return np.full((8, 24), power, np.float32)
+
+
+def test_a_little_more_is_taken_out_than_expected_but_not_the_line_s_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    echo = Echo()
+    echo.started(PROMPT, 0)
+    monkeypatch.setattr(Bounds, "expected", lambda *_: bands_of(0.1))
+    assert (echo.without(bands_of(1.0), 0) == 1.0).all(), "it may all be noise"
+    echo.without(bands_of(1e-3), 8)
+    assert echo.without(bands_of(1.0), 16) == pytest.approx(1.0 - 1.6 * 0.1)
+    assert echo.explained == pytest.approx(1.6 * 0.1, abs=1e-3)
+    assert echo.without(bands_of(0.1), 24) == pytest.approx(0.004)
+
+
+def test_the_line_s_noise_is_known_from_before_the_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: list[float] = []
+
+    def lower(*told: object) -> None:
+        lowest = told[3]
+        assert isinstance(lowest, np.ndarray)
+        known.append(float(lowest.max()))
+
+    monkeypatch.setattr(Bounds, "lower", lower)
+    echo = Echo()
+    for block in range(20):
+        power = 1e-3 if block == 6 else 1.0
+        if block == 15:
+            echo.started(PROMPT, 8 * block)
+        echo.without(bands_of(power), 8 * block)
+    assert known == pytest.approx([1e-3] * 3 + [1.0] * 2), "for 12 blocks"
+
+
+def test_the_longer_no_echo_shows_itself_the_less_is_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doubts: list[Bounds] = []
+    monkeypatch.setattr(Bounds, "doubt", lambda bounds: doubts.append(bounds))
+    heard(noise(3, -40))
+    alone = len(doubts)
+    assert alone == 3 * 50 // 8
+    heard(mixed(silence(0.2) + softer(PROMPT, 22), noise(3, -75)))
+    assert len(doubts) - alone < alone / 3
 
 
 def test_a_prompt_of_silence_explains_nothing() -> None:

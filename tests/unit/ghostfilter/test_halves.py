@@ -12,7 +12,7 @@ from ghostfilter.sums import MEL
 from tests.unit.ghostfilter.sounds import frames, noise, spoken
 
 NOTHING = np.zeros(BLOCK_FRAMES, np.float32)
-SOUND = noise(0.5, -60) + spoken("Halo, tolong saya!")
+SOUND = noise(0.5, -60) + spoken("Halo, tolong saya!") + noise(2.0, -30)
 
 
 def test_half_a_block_is_the_first_half_of_the_whole() -> None:
