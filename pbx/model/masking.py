@@ -55,7 +55,11 @@ _CHANNEL = re.compile(r"PJSIP/([A-Za-z0-9+-]+)-[0-9a-f]{8}")
 _KIND_OF_REPORT = re.compile(r"[^\W\d_][^\W\d_ ,/&()-]*([ ,/&()-]+[^\W\d_]+)*[) ]*")
 _KEY = re.compile(r"\b(digit=|key )[0-9*#A-D](?![0-9A-Za-z.])")
 """The filter's words for the key pressed: `digit=0 at 1340ms`, `key 0`."""
-_LONG_RUN = re.compile(rf"[0-9]{{{_LONGEST_HOUSE_NUMBER},}}")
+_LONG_RUN = re.compile(
+    rf"[0-9]{{{_LONGEST_HOUSE_NUMBER},}}|[0-9](?:[ ()/_-]{{0,2}}[0-9]){{8,}}"
+)
+"""Digits of a citizen's number: side by side, or nine and more as people and tel: URIs
+(RFC 3966, 3) part them. A full stop parts the filter's own measures, too."""
 
 
 def _has_long_run(text: str) -> bool:

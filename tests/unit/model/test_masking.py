@@ -250,6 +250,22 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
+    "number", ["0812-3456-7890", "0812 3456 7890", "(0812)34567890"]
+)
+def test_a_number_with_separators_is_hidden_as_well(number: str) -> None:
+    record = {
+        "call_id": ID,
+        "trunk": f"tel {number}",
+        "verdict": {"evidence": f"silence; {number}", "reason": f"a/{number}"},
+        "legs": [{"endpoint": f"a{number}", "name": f"PJSIP/a{number}-00000010"}],
+        "recordings": [{"name": f"{ID}-{number}.wav"}],
+    }
+    shown = masked(record)
+    assert "7890" not in json.dumps(shown)
+    assert shown["call_id"] == ID
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("trunk", "081234567890"),
