@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import wave
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from pbx.settings import Settings, active_city_file, switch_files
 _log = logging.getLogger(__name__)
 
 LONGEST_PROMPT_SECONDS = 60.0
+LEAST_PEAK = 328
+"""−40 dBFS: a prompt that is never louder asks nobody anything."""
 
 
 class PromptError(Exception):
@@ -95,6 +98,12 @@ def read_prompt(path: Path) -> Prompt:
         raise PromptError(
             f"{path}: prompt is {form[0]} Hz, {form[1]} channel(s), {form[2] * 8} bit "
             "instead of 8000 Hz, mono, 16 bit; make it with `gerbang sounds`"
+        )
+    samples = array("h", pcm[: len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE])
+    if max(map(abs, samples), default=0) < LEAST_PEAK:
+        raise PromptError(
+            f"{path}: prompt holds no sound and asks nobody anything; record it anew, "
+            "or make it with `gerbang sounds`"
         )
     return Prompt(frames.for_the_wire(pcm), seconds_of(pcm), pcm)
 

@@ -108,15 +108,15 @@ def flow_faults(text: str, city: City, settings: Settings) -> Iterator[Fault]:
     """Flows that could keep a caller from an operator.
 
     `text` is what the city was read from. Flows are walked through with the prompts as
-    they lie ready; one not made yet counts 0 s.
+    they lie ready; one not made yet counts 0 s, one that cannot be played is a fault.
     """
+    from agi.in_force import PromptError, read_prompt
     from ivr.check import problems
     from ivr.flow import filter_0
     from pbx.model.faults import Fault, line_of
 
     def prompt(name: str) -> tuple[str, float]:
-        path = settings.sounds / city.city.language / f"{name}.wav"
-        return name, _seconds_of(path)
+        return name, _seconds_of(_prompt_file(city, settings, name))
 
     for name, flow in city.flows.items():
         steps = filter_0(
@@ -125,9 +125,21 @@ def flow_faults(text: str, city: City, settings: Settings) -> Iterator[Fault]:
             flow.wait_seconds,
             flow.second_wait_seconds,
         )
+        for step in ("greeting", "second_prompt"):
+            path = _prompt_file(city, settings, getattr(flow, step))
+            try:
+                if path.exists():
+                    read_prompt(path)
+            except PromptError as error:
+                line = line_of(text, ["flows", name, step])
+                yield Fault(f"flows.{name}.{step}", str(error), line)
         line = line_of(text, ["flows", name, "deadline_seconds"])
         for problem in problems(steps, flow.deadline_seconds):
             yield Fault(f"flows.{name}", problem, line)
+
+
+def _prompt_file(city: City, settings: Settings, name: str) -> Path:
+    return settings.sounds / city.city.language / f"{name}.wav"
 
 
 def _seconds_of(path: Path) -> float:

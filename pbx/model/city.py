@@ -221,6 +221,15 @@ class Flow(_Declared):
     """The dialplan's own net: after this long the caller goes to the queue anyway."""
 
     @model_validator(mode="after")
+    def _goodbye_asks_nothing(self) -> Self:
+        if self.release_prompt in (self.greeting, self.second_prompt):
+            raise ValueError(
+                f"release_prompt {self.release_prompt!r} also asks callers whether "
+                "they are there; say goodbye with a prompt of its own, such as goodbye"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _deadline_leaves_time(self) -> Self:
         waits = self.wait_seconds + self.second_wait_seconds
         if self.deadline_seconds <= waits:

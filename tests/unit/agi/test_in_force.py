@@ -22,12 +22,17 @@ CITY = (PROJECT / "asterisk-config" / "city.toml").read_text()
 
 
 def write_wav(
-    path: Path, *, rate: int = 8000, channels: int = 1, width: int = 2
+    path: Path,
+    *,
+    rate: int = 8000,
+    channels: int = 1,
+    width: int = 2,
+    sound: bytes = b"\x10",
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
         file.setparams((channels, width, rate, 0, "NONE", ""))
-        file.writeframes(bytes(rate * channels * width))
+        file.writeframes(sound * (rate * channels * width // len(sound)))
 
 
 @pytest.fixture
@@ -82,6 +87,14 @@ def test_a_prompt_of_another_form_is_told(
 ) -> None:
     write_wav(tmp_path / "x.wav", **wrong)
     with pytest.raises(PromptError, match="instead of 8000 Hz, mono, 16 bit"):
+        read_prompt(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("sound", [b"\0", b"\x01\0", b"\xb9\xfe\x47\x01"])
+def test_a_prompt_without_sound_asks_nobody(tmp_path: Path, sound: bytes) -> None:
+    """A studio's empty file must not count as a question that nobody answered."""
+    write_wav(tmp_path / "x.wav", sound=sound)
+    with pytest.raises(PromptError, match="holds no sound"):
         read_prompt(tmp_path / "x.wav")
 
 

@@ -102,6 +102,8 @@ def test_asking_for_a_queue_nobody_declared_is_a_key_error() -> None:
          "'on', 'shadow' or 'off' (is 'of')"),
         ("releases_per_hour = 60", "releases_per_hour = 0", "releases_per_hour =",
          "flows.filter0.filter.releases_per_hour", "greater than or equal to 1"),
+        ('release_prompt = "goodbye"', 'release_prompt = "second-chance"',
+         "[flows.filter0]", "flows.filter0", "say goodbye with a prompt of its own"),
         ("releases_per_hour", "releases_per_day", "releases_per_day",
          "flows.filter0.filter.releases_per_day", "unknown setting"),
         ('language = "id"', 'language = "Bahasa"', "language", "city.language",

@@ -55,6 +55,12 @@ def test_prompts_too_long_for_the_deadline_are_a_fault(
         assert done.exit_code == 1
         assert f"{city}:{line}: flows.filter0: takes up to 43.0 s" in done.output
         assert "raise deadline_seconds" in done.output
+        at = {n: i for i, n in enumerate(city.read_text().splitlines(), 1)}
+        mute, torn = at['greeting = "greeting"'], at['second_prompt = "second-chance"']
+        assert f"{city}:{mute}: flows.filter0.greeting: " in done.output
+        assert "greeting.wav: prompt holds no sound" in done.output
+        assert f"{city}:{torn}: flows.filter0.second_prompt: " in done.output
+        assert "second-chance.wav: prompt cannot be read" in done.output
     assert not (tmp_path / "state" / "asterisk" / "current").exists()
 
 
