@@ -175,6 +175,10 @@ class _Call:
             await self._set("INTAKE_ROUTE", Way.QUEUE.value)
         context = await self._last_context(invitation, listening, outcome)
         verdict = self._judge(invitation, listening, context)
+        if verdict.ruling is Ruling.SECOND_PROMPT:
+            # Cut short while it was played (we stood still, or a human shall look):
+            # there is no asking again, and half a question is no question.
+            verdict = replace(verdict, ruling=Ruling.PASS)
         _log.info(
             "verdict %s reason=%s: %s", verdict.ruling, verdict.reason, verdict.because
         )

@@ -255,6 +255,16 @@ async def test_who_called_a_moment_ago_waits_instead_of_being_released(
     assert result.variables["INTAKE_ROUTE"] == "queue"
 
 
+async def test_who_was_not_asked_because_we_stood_still_passes(worker: Worker) -> None:
+    """In the second prompt, for three seconds: half a question, half the media."""
+    asyncio.get_running_loop().call_later(2.2, time.sleep, 3.0)
+    result = await place_call(worker.agi_port, Caller())
+    verdict = result.fact("VERDICT")
+    assert verdict["verdict"] == "pass", "asking again is never the last word"
+    assert verdict["reason"] in {"no-media", "error"}
+    assert result.variables["INTAKE_ROUTE"] == "queue"
+
+
 async def test_repeat_callers_and_who_sends_no_media_are_never_released(
     worker: Worker,
 ) -> None:
