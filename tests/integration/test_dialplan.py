@@ -304,6 +304,19 @@ async def test_who_called_a_moment_ago_is_not_released(live: LiveCity) -> None:
     assert tells(live, "RELEASED")(), "ten minutes are over"
 
 
+async def test_a_killed_asterisk_remembers_whom_it_released(live: LiveCity) -> None:
+    intake = Scripted(RELEASE)
+    await call(live, intake)
+    assert tells(live, "RELEASED")()
+    await live.kill()
+    await live.start()
+    await call(live, intake)
+    assert tells(live, "VERDICT verdict=pass&reason=repeat-caller&")()
+    await call(live, intake, number="0811")
+    assert [asked[4] for asked in intake.asked] == ["60", "59"], "so the budget is"
+    assert tells(live, "RELEASED", 2)()
+
+
 async def test_numbers_do_not_stay_in_the_memory_of_calls(live: LiveCity) -> None:
     """A call of a new slot empties the family that comes next."""
     for n in range(4):
