@@ -7,7 +7,8 @@ killed between its word and ours, it hears the same event, by the same id, once 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -127,7 +128,7 @@ class DeliveryQueue:
     async def settle(self, settled: Collection[Settled]) -> None:
         """Write what became of attempts."""
         at = now()
-        async with self.writer.begin() as connection:
+        async with self.alone() as connection:
             for one in settled:
                 await connection.execute(
                     sa.update(webhook_deliveries)
@@ -149,7 +150,7 @@ class DeliveryQueue:
 
     async def hurry(self) -> None:
         """The other side is back: what waits for a later attempt is due now."""
-        async with self.writer.begin() as connection:
+        async with self.alone() as connection:
             await connection.execute(
                 sa.update(webhook_deliveries)
                 .where(
@@ -176,7 +177,7 @@ class DeliveryQueue:
             sa.exists().where(calls.c.call_id == _d.call_id),
             sa.exists().where(outbox.c.call_id == _d.call_id),
         )
-        async with self.writer.begin() as connection:
+        async with self.alone() as connection:
             for is_over in (
                 _is_older(Delivery.DELIVERED, DELIVERED_KEPT_DAYS),
                 _is_older(Delivery.DEAD, DEAD_KEPT_DAYS),
@@ -187,6 +188,15 @@ class DeliveryQueue:
                         _d.webhook == self.hook.id, is_over
                     )
                 )
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes deliveries, while nobody else writes those of this
+        subscription: else a replay and an attempt's outcome wait for each other's rows,
+        and PostgreSQL ends one of them."""
+        async with self.writer.begin() as connection:
+            await self._cursor(connection, locks=True)
+            yield connection
 
     async def _cursor(self, connection: AsyncConnection, *, locks: bool = False) -> int:
         """How far the outbox has become deliveries; gone hooks are through with it."""

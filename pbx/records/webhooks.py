@@ -172,7 +172,7 @@ async def subscription(engine: AsyncEngine, webhook: int) -> Subscription:
 async def remove(engine: AsyncEngine, webhook: int, *, by: str) -> None:
     """Tell it no more, and forget what was to be told. Raises UnknownWebhookError."""
     async with engine.begin() as connection:
-        row = await _row(connection, webhook)
+        row = await _row(connection, webhook, locks=True)
         await connection.execute(
             sa.delete(webhook_deliveries).where(webhook_deliveries.c.webhook == webhook)
         )
@@ -184,7 +184,7 @@ async def rotate(engine: AsyncEngine, webhook: int, *, by: str) -> Subscription:
     """A new secret; the old one signs as well for a day. Raises
     UnknownWebhookError."""
     async with engine.begin() as connection:
-        row = await _row(connection, webhook)
+        row = await _row(connection, webhook, locks=True)
         await connection.execute(
             sa.update(webhooks)
             .where(webhooks.c.id == webhook)
@@ -202,7 +202,7 @@ async def rotate(engine: AsyncEngine, webhook: int, *, by: str) -> Subscription:
 async def enable(engine: AsyncEngine, webhook: int, *, by: str) -> None:
     """Tell it again. Raises UnknownWebhookError."""
     async with engine.begin() as connection:
-        row = await _row(connection, webhook)
+        row = await _row(connection, webhook, locks=True)
         await connection.execute(
             sa.update(webhooks)
             .where(webhooks.c.id == webhook)
@@ -220,7 +220,7 @@ async def replay_after(
     """
     again = sa.select(outbox.c.call_id).where(outbox.c.cursor > cursor)
     async with engine.begin() as connection:
-        row = await _row(connection, webhook)
+        row = await _row(connection, webhook, locks=True)
         await connection.execute(
             sa.delete(webhook_deliveries).where(
                 webhook_deliveries.c.webhook == webhook,
@@ -257,7 +257,7 @@ async def replay_dead(
     if call_id is not None:
         which.append(mine.call_id == call_id)
     async with engine.begin() as connection:
-        row = await _row(connection, webhook)
+        row = await _row(connection, webhook, locks=True)
         done = await connection.execute(
             sa.update(webhook_deliveries)
             .where(*which)
@@ -318,10 +318,15 @@ async def standing(engine: AsyncEngine, webhook: int) -> Standing:
     return Standing(max(0, (newest or 0) - row.cursor), *found)
 
 
-async def _row(connection: AsyncConnection, webhook: int) -> Any:
-    row = (
-        await connection.execute(sa.select(webhooks).where(webhooks.c.id == webhook))
-    ).one_or_none()
+async def _row(
+    connection: AsyncConnection, webhook: int, *, locks: bool = False
+) -> Any:
+    """With `locks` until the commit nobody else writes it, nor its deliveries. Raises
+    UnknownWebhookError."""
+    query = sa.select(webhooks).where(webhooks.c.id == webhook)
+    if locks:
+        query = query.with_for_update()
+    row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise UnknownWebhookError(webhook)
     return row

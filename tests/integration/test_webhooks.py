@@ -601,6 +601,33 @@ async def test_replay_never_leaps_forward(
     assert (await webhooks.standing(store.engine, hook.id)).behind == 1
 
 
+async def test_a_replay_and_an_outcome_wait_for_each_other_in_line(
+    store: RecordStore, receiver: Receiver, url: str
+) -> None:
+    """An admin replays while the courier writes what became of its attempts:
+    PostgreSQL saw a deadlock, and ended one of them."""
+    hook = await subscribe(store, receiver)
+    await put(store, a_call(1))
+    queue = DeliveryQueue(store.engine, store.engine, hook)
+    await queue.take()
+    other = await RecordStore.open(url)
+    try:
+        async with queue.alone() as connection:
+            replaying = asyncio.create_task(
+                webhooks.replay_after(other.engine, hook.id, 0, by=BY)
+            )
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await asyncio.shield(replaying)
+            # It holds none of the rows yet that an outcome is written to.
+            await connection.execute(sa.update(webhook_deliveries).values(attempts=1))
+        assert await replaying == 1
+    finally:
+        await other.close()
+    assert await queue.take()
+    assert len(await queue.due(10)) == 1
+
+
 async def test_a_fault_of_ours_stops_nobody_else(
     store: RecordStore,
     receiver: Receiver,
