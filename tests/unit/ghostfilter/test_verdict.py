@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ghostfilter.evidence import Evidence
 from ghostfilter.signals import PERSON, Heard, Sound
-from ghostfilter.verdict import Context, Policy, Verdict, judge
+from ghostfilter.verdict import Context, Policy, Verdict, _is_releasable, judge
 from pbx.model.policy import Mode, Treatment, WhenIdle
 from pbx.model.verdict import PERSON_REASONS, RELEASABLE, Reason, Ruling
 
@@ -180,8 +180,8 @@ def test_what_pockets_make_as_well_is_doubt_in_a_call_in_a_clip_if_belief_agrees
 
 
 def test_a_clip_is_judged_where_the_belief_is_calibrated_and_a_call_is_not() -> None:
-    """What `evaluate` counts: a last look at 0.3 let a sixth of the ghosts through, so it
-    told of 73 pockets in a hundred instead of 90. No city can declare such a policy."""
+    """What `evaluate` counts: a last look at 0.3 let a sixth of the ghosts through, so
+    it told of 73 pockets in a hundred, not of 90. No city can declare such a policy."""
     clip = RELEASE_ALL.model_copy(update={"release_below": 0.5})
     for frames, believed, is_released in (
         (449, 0.49, True),
@@ -302,6 +302,54 @@ def test_what_is_no_number_releases_nobody(no_number: dict[str, float]) -> None:
     for line in (QUIET, STREET):
         verdict = judge(replace(line, **no_number), RELEASE_ALL, WHOLE)
         assert verdict.ruling is Ruling.PASS
+
+
+@pytest.mark.parametrize(
+    ("reason", "evidence", "context"),
+    [
+        pytest.param(Reason.DOUBT, STREET, WHOLE, id="reason"),
+        pytest.param(Reason.NOISE, STREET, replace(WHOLE, key="5"), id="key"),
+        pytest.param(Reason.NOISE, STREET, replace(WHOLE, error="x"), id="error"),
+        pytest.param(Reason.NOISE, STREET, replace(WHOLE, is_repeat=True), id="repeat"),
+        pytest.param(
+            Reason.NOISE, STREET, replace(WHOLE, has_called=True), id="called"
+        ),
+        pytest.param(Reason.NOISE, STREET, replace(WHOLE, asked=1), id="asked once"),
+        pytest.param(Reason.NOISE, STREET, Context(1200), id="no media"),
+        pytest.param(Reason.NOISE, replace(STREET, person=0.3), WHOLE, id="belief"),
+        pytest.param(
+            Reason.NOISE, replace(STREET, floor_dbfs=-20.0), WHOLE, id="too loud"
+        ),
+        pytest.param(
+            Reason.NOISE, hearing(Sound.LONE, confidence=0.4), WHOLE, id="hint"
+        ),
+    ],
+)
+def test_the_last_look_stands_by_itself(
+    reason: Reason, evidence: Evidence, context: Context
+) -> None:
+    """Were the reason mistaken, no rule above every policy leans on it."""
+    assert _is_releasable(Reason.NOISE, STREET, WHOLE)
+    assert not _is_releasable(reason, evidence, context)
+
+
+def test_the_clearest_sign_is_the_reason_and_people_are_told_first() -> None:
+    sounds = {
+        Sound.FAX: 0.99,
+        Sound.WHISPER: 0.92,
+        Sound.CRY: 0.97,
+        Sound.KNOCKS: 0.4,
+        Sound.ECHO: 1.0,
+    }
+    heard = tuple(Heard(s, 0, 50, -31.0, 14.0, sure) for s, sure in sounds.items())
+    verdict = judge(replace(STREET, heard=heard), RELEASE_ALL, WHOLE)
+    assert verdict.reason is Reason.CRY
+    words = [part.split(" 1.0 s")[0] for part in verdict.because.split(", ")]
+    assert [w for w in words if not w[0].isdigit() and "from" not in w] == [
+        "crying or screaming",
+        "whisper",
+        "knocks or coughs",
+    ]
 
 
 def test_a_holdout_waits_where_the_policy_says_and_keeps_its_reason() -> None:
