@@ -55,7 +55,8 @@ class Shares:
 
 
 SCALE = 3.1
-"""So that sums are of the size that `sure` has had since decision 13."""
+"""So that sums are about as large as they were before frames were weighed, when they
+were of logits (decision 13)."""
 SHARES = Shares(
     near=1.5805,
     quick=-1.1822,

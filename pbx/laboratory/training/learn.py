@@ -220,7 +220,8 @@ def _jittered(features: Tensor) -> Tensor:
 
 
 def _of_the_call(logits: Tensor) -> Tensor:
-    """(clips, 2): softly, the highest average, as `ghostfilter.belief` has it."""
+    """(clips, 2): softly, the highest average of 0.48 s; `ghostfilter.belief` asks for
+    that of 0.8."""
     smooth = functional.avg_pool1d(
         functional.pad(logits, (SMOOTHED_FRAMES - 1, 0), value=-4.0), SMOOTHED_FRAMES, 1
     )

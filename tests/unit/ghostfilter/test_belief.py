@@ -19,6 +19,7 @@ from ghostfilter.belief import (
     QUIET_FLOOR_DBFS,
     SLOW_FRAMES,
     SOFT_DBFS,
+    STILL_DBFS,
     VOICE_DRIFT,
     Belief,
     echo_doubt,
@@ -128,6 +129,26 @@ def test_a_loud_sound_in_a_quiet_line_is_judged_as_in_noise() -> None:
     assert believed(-5.0) == believed(ALARMING_DBFS[1]) > believed(LOUD_DBFS) > 0.5
     assert believed(LOUD_DBFS) > believed(-19.0) > believed(SOFT_DBFS)
     assert believed(SOFT_DBFS) == believed(-60.0) < 0.5
+
+
+def test_a_loud_sound_is_alarming_out_of_a_softer_line_only() -> None:
+    def raised(floor: float) -> float:
+        """By how much a single loud frame raises the belief."""
+        believed = []
+        for peak in (floor, -5.0):
+            belief = Belief(WEIGHTS)
+            for block in range(24):
+                dbfs = levels(floor)
+                if block == 20:
+                    dbfs[3] = peak
+                weak = np.full((BLOCK_FRAMES, 2), -1.1, np.float32)
+                belief.push(weak, NO_TONE, dbfs)
+            believed.append(belief.person)
+        return believed[1] - believed[0]
+
+    loudest, softest = STILL_DBFS
+    assert raised(loudest) == raised(-25.0) == 0.0
+    assert 0.0 < raised(-36.0) < raised(softest)
 
 
 def test_a_sound_is_loud_for_0_8_s() -> None:
