@@ -30,7 +30,7 @@ _REASONS = {
     "silent": "not one sound was heard",
     "noise": "noise was heard, but neither voice nor key",
     "no-media": "no audio arrived at all: perhaps the trunk's fault",
-    "repeat-caller": "this number was released a short while ago: a cry for help",
+    "repeat-caller": "this number called a short while ago: a cry for help",
     "error": "the filter failed: a human decides",
 }
 _VERDICTS = {
