@@ -7,6 +7,8 @@ prompt, open. All others are ignored. Any folder with such a file will do.
 from __future__ import annotations
 
 import csv
+import io
+import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -98,7 +100,8 @@ def read_corpus(folder: Path) -> Corpus:
 
 
 def _rows(manifest: Path, text: str, problems: list[str]) -> Iterator[Row]:
-    lines = csv.reader(text.splitlines(keepends=True), strict=True)
+    # Not splitlines(): U+2028 and form feeds are part of a name.
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     seen: dict[str, int] = {}
     try:
         header = [name.strip() for name in next(lines, [])]
@@ -116,14 +119,15 @@ def _rows(manifest: Path, text: str, problems: list[str]) -> Iterator[Row]:
             line = lines.line_num
             try:
                 row = _row(line, header, cells)
-                if row.path in seen:
+                file = posixpath.normpath(row.path)
+                if file in seen:
                     raise CorpusError(
-                        f"{row.path} is in line {seen[row.path]} as well; leave one"
+                        f"{row.path} is in line {seen[file]} as well; leave one"
                     )
             except ValueError as error:
                 problems.append(f"{manifest}:{line}: {error}")
                 continue
-            seen[row.path] = line
+            seen[file] = line
             yield row
     except csv.Error as error:
         problems.append(
@@ -149,7 +153,7 @@ def _row(line: int, header: list[str], cells: list[str]) -> Row:
         group=values.get("group") or path,
         snr_db=_number(values, "snr"),
         codec=values.get("codec", ""),
-        speech_start=_number(values, "speech_start"),
+        speech_start=_speech_start(values),
         prompt=values.get("prompt", ""),
         is_open=values.get("open", "") == "yes",
     )
@@ -175,6 +179,16 @@ def _number(values: dict[str, str], name: str) -> float | None:
     if not abs(number) < 1e6:
         raise CorpusError(f"{name} {text!r} is no number; write one or leave it empty")
     return number
+
+
+def _speech_start(values: dict[str, str]) -> float | None:
+    seconds = _number(values, "speech_start")
+    if seconds is not None and seconds < 0:
+        raise CorpusError(
+            f"speech_start {seconds:g} is before the clip; write seconds from its "
+            "first sample, or leave it empty"
+        )
+    return seconds
 
 
 def _no_manifest(folder: Path) -> str:

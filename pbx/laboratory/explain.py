@@ -15,7 +15,8 @@ from ghostfilter.signals import FRAME_SECONDS, PERSON, Heard
 from ghostfilter.vad import FRAME_BYTES, Vad
 from ghostfilter.verdict import Context, Verdict, judge
 from pbx.laboratory.clips import Clip
-from pbx.laboratory.measure import ASKED, IN_A_CALL
+from pbx.laboratory.measure import ASKED, IN_A_CALL, POLICY
+from pbx.model.policy import RELEASE_BELOW
 
 Track = NDArray[np.float64]
 
@@ -39,6 +40,9 @@ class Story:
     passed: tuple[float, Heard] | None
     """When (seconds) somebody was surely there, and by what; None: never."""
     verdict: Verdict
+    """By the strictest policy that a city may declare."""
+    verdict_of_evaluate: Verdict
+    """Where a clip is all we ever hear, a release asks for less."""
 
 
 def explain(clip: Clip) -> Story:
@@ -66,6 +70,7 @@ def explain(clip: Clip) -> Story:
         heard=evidence[-1].heard,
         passed=passed,
         verdict=judge(evidence[-1], IN_A_CALL, context),
+        verdict_of_evaluate=judge(evidence[-1], POLICY, context),
     )
 
 
@@ -86,7 +91,13 @@ def lines(story: Story) -> list[str]:
         told.append(
             f"nobody surely there in {story.clip.seconds:.1f} s "
             f"(person {story.person[-1]:.2f}, any voice {story.voices[-1]:.2f}; "
-            "below 0.50 may be released, from 0.90 on passes at once)"
+            f"below {RELEASE_BELOW:.2f} may be released, from 0.90 on passes at once)"
+        )
+    other = story.verdict_of_evaluate
+    if other.ruling is not verdict.ruling:
+        told.append(
+            f"`evaluate` counts it as {other.ruling}, because {other.reason}: it takes "
+            f"a clip for all we ever hear and releases below {POLICY.release_below:.2f}"
         )
     told += [describe(heard) for heard in story.heard]
     return told

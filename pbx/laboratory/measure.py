@@ -7,14 +7,10 @@ releases silence and noise, everything else is as in a call.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -27,6 +23,7 @@ from pbx.laboratory.audio import AudioError
 from pbx.laboratory.clips import Clip, read_clip
 from pbx.laboratory.corpus import Corpus, Label, Row
 from pbx.laboratory.onset import onset_seconds
+from pbx.laboratory.workers import as_done, workers
 from pbx.model.policy import SURELY_NOBODY, Policy, Treatment
 from pbx.model.verdict import Ruling
 
@@ -40,8 +37,6 @@ WARM_UP_SECONDS = 2.0
 """Of silence, before the processor's time counts: first use loads and plans."""
 FEW_CLIPS = 24
 """Not worth starting processes for."""
-_AHEAD = 4
-"""Clips handed to a process beforehand; few, so that Ctrl-C is quick."""
 
 
 class Ears(NamedTuple):
@@ -167,80 +162,15 @@ def each_row(
     """What `work`, a function of a module, makes of every row.
 
     `jobs` processes at once; 0: as many as there are cores. Leaving the loop early
-    (Ctrl-C) stops the processes.
+    (Ctrl-C) stops the processes. Raises WorkersError if one of them is killed.
     """
     jobs = jobs or len(os.sched_getaffinity(0))
     if jobs == 1 or len(corpus.rows) < FEW_CLIPS:
         for row in corpus.rows:
             yield work(corpus, row)
         return
-    with _workers(jobs) as pool:
-        yield from _in_turn(pool, work, corpus, jobs)
-
-
-def _in_turn(
-    pool: ProcessPoolExecutor,
-    work: Callable[[Corpus, Row], Done],
-    corpus: Corpus,
-    jobs: int,
-) -> Iterator[Done]:
-    rows = iter(corpus.rows)
-    waiting: set[Future[Done]] = set()
-    while True:
-        for row in rows:
-            waiting.add(pool.submit(work, corpus, row))
-            if len(waiting) >= jobs * _AHEAD:
-                break
-        if not waiting:
-            return
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield future.result()
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each: one clip's cost shall not hide in two cores.
-
-    The terminal sends Ctrl-C to all of us, and who asked for us ends us: so they are
-    started while it is ignored, and inherit that.
-    """
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
-    try:
-        with _one_thread(), _ctrl_c_ignored():
-            for _ in range(jobs):
-                pool.submit(_begin)
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """What numpy's libraries read when they are loaded."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _begin() -> None:
-    """Has a process started now, not when the first clip is there."""
+    with workers(jobs) as pool:
+        yield from as_done(pool, work, ((corpus, row) for row in corpus.rows), jobs)
 
 
 @cache

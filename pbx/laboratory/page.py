@@ -23,6 +23,7 @@ from pbx.laboratory.corpus import Corpus, Label
 from pbx.laboratory.explain import describe
 from pbx.laboratory.figures import figures
 from pbx.laboratory.measure import Judged, Outcome
+from pbx.laboratory.whole import write_whole
 from pbx.model.verdict import Reason, Ruling
 
 WORST = 20
@@ -40,7 +41,10 @@ class Case:
 
 
 def write_page(path: Path, corpus: Corpus, outcomes: Sequence[Outcome]) -> None:
-    """Raises PictureError if matplotlib is missing, OSError if it cannot be written."""
+    """Whole or not at all; of half a run it says so.
+
+    Raises PictureError if matplotlib is missing, OSError if it cannot be written.
+    """
     judged = [one for one in outcomes if isinstance(one, Judged)]
     found = figures(outcomes)
     template = Environment(
@@ -55,7 +59,7 @@ def write_page(path: Path, corpus: Corpus, outcomes: Sequence[Outcome]) -> None:
         made=f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {platform.machine()}, "
         f"{found.judged} clips, {found.seconds / 60:.0f} minutes",
         summary=report.summary(found),
-        remarks=report.remarks(found),
+        remarks=[*_missing(corpus, outcomes), *report.remarks(found)],
         plots=[Markup(svg) for svg in plots.all_plots(judged)],  # noqa: S704 - our own
         tables=found.tables,
         failures={
@@ -63,7 +67,15 @@ def write_page(path: Path, corpus: Corpus, outcomes: Sequence[Outcome]) -> None:
             for heading, some in worst(judged).items()
         },
     )
-    path.write_text(text)
+    write_whole(path, text.encode())
+
+
+def _missing(corpus: Corpus, outcomes: Sequence[Outcome]) -> Iterable[str]:
+    if len(outcomes) < len(corpus.rows):
+        yield (
+            f"Interrupted: {len(outcomes)} of {len(corpus.rows)} clips were heard, "
+            "whichever were done by then. The other figures are of these alone."
+        )
 
 
 def worst(judged: Iterable[Judged]) -> dict[str, list[Judged]]:

@@ -5,6 +5,7 @@ matplotlib (the extra `lab`) is used without its global state and without a disp
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 from ghostfilter.signals import FRAME_SECONDS, PERSON
 from pbx.laboratory.audio import SAMPLE_RATE
 from pbx.laboratory.explain import Story, Track, lines
+from pbx.laboratory.whole import write_whole
+from pbx.model.policy import RELEASE_BELOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +55,7 @@ def need_matplotlib() -> None:
 
 
 def draw(story: Story, path: Path, *, title: str) -> None:
-    """Write the picture as PNG or SVG, by the file's ending.
+    """Write the picture as PNG or SVG, by the file's ending, whole or not at all.
 
     Raises PictureError as `check_name` does, OSError if the file cannot be written.
     """
@@ -80,11 +83,20 @@ def draw(story: Story, path: Path, *, title: str) -> None:
             axis.axvline(story.passed[0], color=PEOPLE, linewidth=1.2)
     axes[-1].set_xlabel("seconds since the caller's audio was connected")
     _words(figure, title, told, whole)
-    figure.savefig(path, dpi=110)
+    out = io.BytesIO()
+    figure.savefig(out, format=path.suffix.lower().lstrip("."), dpi=110)
+    write_whole(path, out.getvalue())
 
 
 def _words(figure: Figure, title: str, told: Sequence[str], whole: float) -> None:
-    figure.text(0.02, 1 - 0.28 / whole, title, fontsize=12, fontweight="bold")
+    figure.text(
+        0.02,
+        1 - 0.28 / whole,
+        title,
+        fontsize=12,
+        fontweight="bold",
+        parse_math=False,  # a file's name may have dollars in it
+    )
     for number, line in enumerate(told):
         y = 1 - (0.5 + 0.2 * number) / whole
         figure.text(
@@ -154,10 +166,10 @@ def _beliefs(axis: Axes, story: Story) -> None:
     axis.plot(
         _times(story), story.voices, color=OURS, linestyle="--", label="any voice"
     )
-    for limit in (0.5, 0.9):
+    for limit in (RELEASE_BELOW, 0.9):
         axis.axhline(limit, color="#bbbbbb", linewidth=0.8)
     axis.set_ylim(-0.03, 1.03)
-    axis.set_yticks([0, 0.5, 0.9])
+    axis.set_yticks([0, RELEASE_BELOW, 0.9])
     _label(axis, "belief")
     axis.legend(loc="upper left", fontsize=7, ncols=2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from pbx.laboratory.corpus import Label
@@ -144,7 +145,7 @@ def _table(name: str, rows: dict[str, Tally]) -> Table:
         label, _, rest = group.partition(" ")
         table.add_row(
             "" if label == before else label,
-            *([] if name == "label" else [rest]),
+            *([] if name == "label" else [escape(rest)]),
             str(tally.n),
             f"{tally.pass_rate:.0%}",
             str(tally.low_priority or ""),

@@ -2,9 +2,9 @@
 
 The weights that ship have heard the open clips of the development corpus. `make train`
 also makes one net for each fifth of that corpus's recordings, which heard the same
-packages and the open clips of the other four fifths. The development corpus is known by
-its manifest's checksum; each of its clips is judged by the net that heard none of its
-group. Any other folder is judged by the weights that ship.
+packages and the open clips of the other four fifths. A clip whose group is one of that
+corpus's is judged by the net that heard none of it, wherever the clip lies now: in the
+corpus, in a part of it, in a copy. Every other is judged by the weights that ship.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Known:
     """What `make train` remembers of the corpus it learned from."""
 
     manifest_sha256: str
+    """Of the corpus as it was then: the model card names it as well."""
     folds: dict[str, int]
     """Group → the number of the net that heard nothing of it."""
 
@@ -56,13 +57,18 @@ def write_list(corpus: Corpus, folds: dict[str, int], folder: Path) -> None:
 
 
 def checksum(corpus: Corpus) -> str:
-    """Of the manifest: by it a corpus is known again."""
+    """Of the manifest: which corpus was learned from."""
     return hashlib.sha256((corpus.folder / MANIFEST).read_bytes()).hexdigest()
 
 
+def clips_heard(corpus: Corpus) -> int:
+    """How many clips are of recordings that the weights that ship may have heard."""
+    return sum(row.group in _folds() for row in corpus.rows)
+
+
 def was_heard(corpus: Corpus) -> bool:
-    """Whether the weights that ship learned from this corpus."""
-    return checksum(corpus) == _known().manifest_sha256
+    """Whether there are such clips."""
+    return clips_heard(corpus) > 0
 
 
 def detectors_for(corpus: Corpus, *, shipped: bool = False) -> MakeDetector:
@@ -76,9 +82,8 @@ def detectors_for(corpus: Corpus, *, shipped: bool = False) -> MakeDetector:
 
 
 def unheard_detector(row: Row) -> Ears:
-    """By the net that heard nothing of the row's group."""
-    weights = unheard_weights(row.group)
-    return Ears(Detector(weights), is_fresh=weights is not None)
+    """By a net that heard nothing of the row's group: the one that ships, if it may."""
+    return Ears(Detector(unheard_weights(row.group)))
 
 
 def hearer_detector(row: Row) -> Ears:
@@ -87,7 +92,7 @@ def hearer_detector(row: Row) -> Ears:
 
 
 def unheard_weights(group: str) -> Weights | None:
-    """The net that heard nothing of a group; None: no net is known to."""
+    """The net that heard nothing of a group; None: none has, nor what ships."""
     fold = _folds().get(group)
     return None if fold is None else _weights(fold)
 

@@ -47,6 +47,7 @@ def run_dialogue(wanted: Wanted) -> None:
     from pbx.laboratory.audio import AudioError
     from pbx.laboratory.corpus import CorpusError
     from pbx.laboratory.dialogue.house import usual_house
+    from pbx.laboratory.workers import WorkersError
     from pbx.model.city import CityError
     from pbx.settings import Settings
     from pbx.sounds import SoundError
@@ -59,7 +60,7 @@ def run_dialogue(wanted: Wanted) -> None:
             _one(wanted, house, wanted.only)
         else:
             _all(wanted, house)
-    except (AudioError, CityError, CorpusError, SoundError) as error:
+    except (AudioError, CityError, CorpusError, SoundError, WorkersError) as error:
         typer.echo(f"gerbang ghostfilter evaluate --dialogue: {error}", err=True)
         raise typer.Exit(1) from error
 

@@ -68,8 +68,8 @@ def register(group: typer.Typer) -> None:
         [bold]gerbang ghostfilter evaluate DIR --page FILE.html[/bold]  plots, sound
         [bold]gerbang ghostfilter evaluate DIR --dialogue[/bold]        whole calls
 
-        The folder the net learned from is known again, and each of its clips is
-        judged by weights that heard nothing of that recording or speaker.
+        Recordings and speakers the net learned from are known again by their group,
+        and judged by weights that heard nothing of them.
 
         Ctrl-C shows the figures of what was judged by then.
 
@@ -109,11 +109,13 @@ def register(group: typer.Typer) -> None:
 
 
 def _read(folder: Path) -> Corpus:
+    from pbx.laboratory.audio import AudioError, need_soundfile
     from pbx.laboratory.corpus import CorpusError, read_corpus
 
     try:
+        need_soundfile()
         return read_corpus(folder)
-    except CorpusError as error:
+    except (AudioError, CorpusError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 
@@ -137,13 +139,14 @@ def _judge(corpus: Corpus, jobs: int, *, shipped: bool) -> tuple[list[Outcome], 
     """What was judged, and whether that was everything."""
     from pbx.commands.ghostfilter.progress import counted
     from pbx.laboratory.measure import measure
-    from pbx.laboratory.unheard import FOLDS, detectors_for, was_heard
+    from pbx.laboratory.unheard import FOLDS, clips_heard, detectors_for
+    from pbx.laboratory.workers import WorkersError
 
-    if was_heard(corpus):
+    if heard := clips_heard(corpus):
         by = "what ships, which did" if shipped else f"one of {FOLDS} nets that did not"
         typer.echo(
-            f"the net learned from open clips of {corpus.folder}; each clip is judged "
-            f"by {by} hear its group",
+            f"{heard} of {len(corpus.rows)} clips are of recordings the net may have "
+            f"learned from; each of these is judged by {by} hear its group",
             err=True,
         )
     outcomes: list[Outcome] = []
@@ -153,6 +156,9 @@ def _judge(corpus: Corpus, jobs: int, *, shipped: bool) -> tuple[list[Outcome], 
             outcomes.append(outcome)  # noqa: PERF402 - Ctrl-C keeps what is there
     except KeyboardInterrupt:
         return outcomes, False
+    except WorkersError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     return outcomes, True
 
 

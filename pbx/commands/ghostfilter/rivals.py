@@ -43,17 +43,20 @@ def register(group: typer.Typer) -> None:
         3: some clips could not be read; they are named. 130: interrupted, no table.
         """
         from pbx.commands.places import must_take_a_file
+        from pbx.laboratory.audio import AudioError, need_soundfile
         from pbx.laboratory.corpus import CorpusError, read_corpus
         from pbx.laboratory.rivals import missing
+        from pbx.laboratory.workers import WorkersError
 
         for name in missing():
             typer.echo(f"left out, its package is not installed: {name}", err=True)
         if write is not None:
             must_take_a_file(write)
         try:
+            need_soundfile()
             corpus = read_corpus(folder)
             scored, unreadable = _score(corpus, jobs)
-        except (CorpusError, OSError) as error:
+        except (AudioError, CorpusError, OSError, WorkersError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt:
@@ -88,6 +91,7 @@ def _tell(scored: list[Scored], folder: Path, write: Path | None) -> None:
     from pbx.commands.places import writing
     from pbx.laboratory.rivals import missing
     from pbx.laboratory.rivals_report import as_markdown
+    from pbx.laboratory.whole import write_whole
 
     page = as_markdown(
         scored,
@@ -99,5 +103,5 @@ def _tell(scored: list[Scored], folder: Path, write: Path | None) -> None:
         typer.echo(page, nl=False)
     else:
         with writing(write):
-            write.write_text(page)
+            write_whole(write, page.encode())
         typer.echo(f"written: {write}", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from pbx.laboratory.dialogue.scene import Scene, at_our_ear
 from pbx.laboratory.dialogue.sounds import RATE
 from pbx.laboratory.dialogue.takes import Taken, read_stock
 from pbx.laboratory.unheard import unheard_weights
+from pbx.laboratory.workers import in_order, workers
 from pbx.model.verdict import Reason, Ruling
 
-CHUNK = 25
-"""Calls handed to a worker at once."""
+CHUNK = 5
+"""Calls handed to a worker at once; few, so that Ctrl-C is quick."""
 MOST_TIMETABLES = 3
 
 
@@ -195,7 +195,7 @@ def play_all(
 
     Without `has_mobile` no mobile phone calls; its codecs cost most of the time.
     `shipped`: by the weights that ship, even if they heard these clips.
-    Raises CorpusError, AudioError.
+    Raises CorpusError, AudioError, WorkersError.
     """
     chunks = [range(at, min(at + CHUNK, calls)) for at in range(0, calls, CHUNK)]
     if jobs <= 1:
@@ -203,9 +203,8 @@ def play_all(
         for chunk in chunks:
             yield _play(theatre, chunk)
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, _tell, (house, folder, seed, has_mobile, shipped)) as pool:
-        yield from pool.imap(_play_here, chunks)
+    with workers(jobs, _tell, (house, folder, seed, has_mobile, shipped)) as pool:
+        yield from in_order(pool, _play_here, ((chunk,) for chunk in chunks), jobs)
 
 
 _open: Callable[[], Theatre] | None = None
@@ -222,7 +221,7 @@ def _theatre(
 def _tell(
     house: House, folder: Path, seed: int, has_mobile: bool, shipped: bool
 ) -> None:
-    """Raises nothing: a pool starts others for ever if its workers fail to start."""
+    """Raises nothing: what is wrong with the folder is said by who plays first."""
     global _open
 
     @cache

@@ -34,7 +34,7 @@ class Taken:
     left_out: int
     """Ghosts with a foreign prompt in them."""
     is_heard: bool = False
-    """The net that ships learned from this corpus: `pbx.laboratory.unheard`."""
+    """The net that ships learned from some of it: `pbx.laboratory.unheard`."""
 
 
 def read_stock(folder: Path, only: Iterable[str] | None = None) -> Taken:

@@ -40,7 +40,9 @@ def called(seconds: float = 3.0, at: float = 1.0) -> Samples:
     return line
 
 
-def save(path: Path, samples: Samples, *, subtype: str = "ALAW") -> None:
+def save(
+    path: Path, samples: Samples | NDArray[np.float64], *, subtype: str = "ALAW"
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, RATE, subtype=subtype)
 

@@ -116,8 +116,8 @@ def test_ctrl_c_tells_what_was_played(
     argv = ["ghostfilter", "evaluate", str(callers), "--dialogue", "-j", "1"]
     ended = CliRunner().invoke(app, [*argv, "--calls", "60"])
     assert ended.exit_code == 130
-    assert "25 whole calls" in ended.stdout
-    assert "interrupted after 25 of 60" in ended.stderr
+    assert f"{run.CHUNK} whole calls" in ended.stdout
+    assert f"interrupted after {run.CHUNK} of 60" in ended.stderr
 
 
 def test_replay_as_typed(app: typer.Typer, tmp_path: Path) -> None:

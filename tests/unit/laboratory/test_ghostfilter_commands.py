@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +22,8 @@ import typer
 from typer.testing import CliRunner
 
 from pbx.commands import ghostfilter
-from pbx.laboratory import measure, rivals
+from pbx.laboratory import clips, explain, measure, rivals, whole
+from pbx.model.verdict import Reason, Ruling
 from pbx.settings import PROJECT
 from tests.fakes.processes import command_line
 from tests.unit.laboratory import clips_made_here as made
@@ -147,10 +150,10 @@ def test_a_broken_manifest_ends_with_file_line_and_cure(folder: Path) -> None:
 def test_ctrl_c_shows_what_was_judged(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = measure.measure
+    all_of_it = measure.measure
 
     def interrupted(*args: Any, **options: Any) -> Iterator[measure.Outcome]:
-        for number, outcome in enumerate(whole(*args, **options)):
+        for number, outcome in enumerate(all_of_it(*args, **options)):
             if number == 3:
                 raise KeyboardInterrupt
             yield outcome
@@ -163,21 +166,27 @@ def test_ctrl_c_shows_what_was_judged(
     assert json.loads(result.stdout)["judged"] == 3
 
 
-def test_ctrl_c_in_a_terminal_ends_every_process(folder: Path) -> None:
-    rows = [(f"{n}.wav", "ghost", "music", "g", "", "", "", "") for n in range(3000)]
-    for path, *_ in rows:
-        (folder / path).hardlink_to(folder / "a/quiet.wav")
-    made.write_manifest(folder, rows)
+def evaluating(folder: Path, *more: str) -> subprocess.Popen[str]:
+    """`gerbang ghostfilter evaluate`, in two processes, with far too much to do."""
+    if not more:
+        rows = [(f"{n}.wav", "ghost", "music", "g", *[""] * 4) for n in range(3000)]
+        for path, *_ in rows:
+            (folder / path).hardlink_to(folder / "a/quiet.wav")
+        made.write_manifest(folder, rows)
     line = ["-c", "from pbx.__main__ import main\nif __name__ == '__main__': main()"]
-    line += ["ghostfilter", "evaluate", str(folder), "--json", "--jobs", "2"]
-    with subprocess.Popen(
+    line += ["ghostfilter", "evaluate", str(folder), *more, "--json", "--jobs", "2"]
+    return subprocess.Popen(
         [sys.executable, *line],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    ) as process:
+    )
+
+
+def test_ctrl_c_in_a_terminal_ends_every_process(folder: Path) -> None:
+    with evaluating(folder) as process:
         workers = _workers(process.pid)
         os.killpg(process.pid, signal.SIGINT)
         said, errors = process.communicate(timeout=30)
@@ -186,6 +195,30 @@ def test_ctrl_c_in_a_terminal_ends_every_process(folder: Path) -> None:
     assert "Traceback" not in errors
     psutil.wait_procs(workers, timeout=10)
     assert not [worker for worker in workers if worker.is_running()]
+
+
+@pytest.mark.parametrize("more", [(), ("--dialogue", "--calls", "2000")])
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_who_started_it(
+    folder: Path, callers: Path, more: tuple[str, ...], end: signal.Signals
+) -> None:
+    """They slept for ever, holding the terminal and 100 MB each."""
+    with evaluating(callers if more else folder, *more) as process:
+        workers = _workers(process.pid)
+        process.send_signal(end)
+        process.communicate(timeout=30)
+    psutil.wait_procs(workers, timeout=30)
+    assert not [worker for worker in workers if worker.is_running()]
+
+
+def test_a_killed_process_is_told_and_not_waited_for(folder: Path) -> None:
+    with evaluating(folder) as process:
+        _workers(process.pid)[0].kill()
+        said, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said == ""
+    assert "was killed, or could not start" in errors
+    assert "Traceback" not in errors
 
 
 def _workers(pid: int) -> list[psutil.Process]:
@@ -202,6 +235,76 @@ def _workers(pid: int) -> list[psutil.Process]:
             return busy
         time.sleep(0.05)
     raise AssertionError("no process began to work")
+
+
+def test_the_page_of_half_a_run_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: Any, **options: Any) -> Iterator[measure.Outcome]:
+        yield next(iter(all_of_it(*args, **options)))
+        raise KeyboardInterrupt
+
+    all_of_it = measure.measure
+    page = tmp_path / "page.html"
+    assert run("evaluate", folder, "--page", page).exit_code == 0
+    assert "Interrupted" not in page.read_text()
+    monkeypatch.setattr(measure, "measure", interrupted)
+    assert run("evaluate", folder, "--page", page).exit_code == 130
+    assert "Interrupted: 1 of 6 clips were heard" in page.read_text()
+
+
+def test_names_may_look_like_markup_and_mathematics(
+    folder: Path, tmp_path: Path
+) -> None:
+    rows = (folder / "manifest.csv").read_text()
+    rows = rows.replace("ambiguous,bump", r"ambiguous,[/x] $\nosuch$ 救")
+    (folder / "manifest.csv").write_text(rows)
+    page = tmp_path / "page.html"
+    result = run("evaluate", folder, "--page", page)
+    assert result.exit_code == 0, result.output
+    assert r"[/x] $\nosuch$ 救" in result.stdout
+    assert r"[/x] $\nosuch$ 救" in page.read_text(encoding="utf-8")
+    clip = (folder / "a/voice.wav").rename(folder / r"a/$\nosuch$.wav")
+    result = run("explain", clip, "-o", tmp_path / "call.svg")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_picture_is_whole_or_not_there(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tmp_path / "call.svg"
+    picture.write_text("the old one")
+
+    def full(_: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_bytes", full)
+        result = run("explain", folder / "a/voice.wav", "-o", picture)
+    assert result.exit_code == 1
+    assert "No space left on device; make room there" in result.stderr
+    assert [path.name for path in tmp_path.glob("*call*")] == ["call.svg"]
+    assert not list(tmp_path.glob(".gerbang*"))
+    assert picture.read_text() == "the old one"
+    link = tmp_path / "link.svg"
+    link.symlink_to(picture)
+    assert run("explain", folder / "a/voice.wav", "-o", link).exit_code == 0
+    assert link.is_symlink()
+    assert picture.read_text().endswith("</svg>\n")
+    whole.write_whole(Path("/dev/null"), b"gone")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_explain_and_evaluate_do_not_contradict_each_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies between 0.3 and 0.5 is doubt in a call, and `evaluate` says release."""
+    story = explain.explain(clips.open_clip(folder / "a/quiet.wav"))
+    assert not [line for line in explain.lines(story) if "`evaluate`" in line]
+    assert any("below 0.30 may be released" in line for line in explain.lines(story))
+    doubted = replace(story.verdict, ruling=Ruling.LOW_PRIORITY, reason=Reason.DOUBT)
+    told = explain.lines(replace(story, verdict=doubted))
+    assert any("`evaluate` counts it as release" in line for line in told)
 
 
 def test_one_call_in_words(folder: Path) -> None:
@@ -249,6 +352,21 @@ def test_without_matplotlib_the_cure_is_told(
         assert result.exit_code == 1
         assert "pip install 'matplotlib" in result.stderr
     assert run("evaluate", folder).exit_code == 0
+
+
+def test_without_soundfile_the_cure_is_told_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    for line in (
+        ("explain", folder / "a/voice.wav"),
+        ("evaluate", folder),
+        ("rivals", folder),
+        ("evaluate", folder, "--dialogue", "--calls", "3", "-j", "1"),
+    ):
+        result = run(*line)
+        assert result.exit_code == 1
+        assert result.stderr.count("pip install 'soundfile") == 1
 
 
 def test_rivals_in_one_table(folder: Path, tmp_path: Path) -> None:

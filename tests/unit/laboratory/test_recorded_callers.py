@@ -23,13 +23,19 @@ from tests.unit.laboratory import clips_made_here as made
         ("call.flac", "PCM_16", 0),
         ("call.wav", "ALAW", 600),
         ("call.wav", "ULAW", 600),
+        ("call.wav", "PCM_U8", 300),
+        ("call.wav", "PCM_24", 0),
+        ("call.wav", "PCM_32", 0),
+        ("call.wav", "FLOAT", 0),
+        ("call.wav", "DOUBLE", 0),
     ],
 )
 def test_telephone_files_of_every_kind_are_read(
     tmp_path: Path, name: str, subtype: str, error: int
 ) -> None:
     sent = made.called()
-    made.save(tmp_path / name, sent, subtype=subtype)
+    is_float = subtype in ("FLOAT", "DOUBLE")
+    made.save(tmp_path / name, sent / 32768 if is_float else sent, subtype=subtype)
     read = read_samples(tmp_path / name)
     assert read.dtype == np.int16
     assert np.abs(read.astype(int) - sent).max() <= error
@@ -67,6 +73,51 @@ def test_what_is_no_audio_is_named(
         read_samples(path)
     assert told in str(caught.value)
     assert "WAV" in str(caught.value)
+
+
+def test_a_float_file_goes_no_further_than_full_scale(tmp_path: Path) -> None:
+    """libsndfile made silence of a voice in a float file: somebody released."""
+    path = tmp_path / "loud.wav"
+    wave = np.array([0.0, 0.5, -0.5, 4.0, -4.0], np.float32)
+    soundfile.write(path, wave, 8000, subtype="FLOAT")
+    assert read_samples(path).tolist() == [0, 16384, -16384, 32767, -32768]
+    soundfile.write(path, wave * np.float32(8000), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"loud\.wav: samples up to 32000, where 1"):
+        read_samples(path)
+    soundfile.write(path, wave * np.float32(np.nan), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"loud\.wav: samples that are no numbers"):
+        read_samples(path)
+
+
+def test_half_a_copy_is_not_judged_as_a_whole_call(tmp_path: Path) -> None:
+    for subtype in ("PCM_16", "ALAW", "FLOAT"):
+        path = tmp_path / f"{subtype}.wav"
+        made.save(path, made.called() / 32768, subtype=subtype)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(AudioError, match=r"wav: cut off, \d+ of \d+ bytes"):
+            read_samples(path)
+    path = tmp_path / "piped.wav"
+    made.save(path, made.called(), subtype="PCM_16")
+    whole, no_length = path.read_bytes(), b"\xff\xff\xff\xff"
+    path.write_bytes(whole[:4] + no_length + whole[8:40] + no_length + whole[44:])
+    assert np.array_equal(read_samples(path), made.called())
+    path = tmp_path / "half.flac"
+    made.save(path, made.called(), subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(AudioError, match=r"half\.flac: "):
+        read_samples(path)
+
+
+def test_bare_samples_and_names_no_disk_takes_are_one_clip_s_fault(
+    tmp_path: Path,
+) -> None:
+    bare = tmp_path / "clip.raw"
+    bare.write_bytes(made.called().tobytes())
+    with pytest.raises(AudioError, match="no header says of which kind"):
+        read_samples(bare)
+    with pytest.raises(AudioError, match="File name too long; name a file"):
+        read_samples(tmp_path / f"{'a' * 300}.wav")
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (8000, 2)])
@@ -155,6 +206,36 @@ def test_a_broken_manifest_is_refused(
     with pytest.raises(CorpusError) as caught:
         read_corpus(tmp_path)
     assert told in str(caught.value)
+
+
+def test_the_same_file_by_another_name_is_named(tmp_path: Path) -> None:
+    made.write_manifest(
+        tmp_path,
+        [("a/b.wav", "speech", "x"), ("./a//b.wav", "ghost", "x")],
+        ("path", "label", "class"),
+    )
+    with pytest.raises(CorpusError, match=r":3: \./a//b\.wav is in line 2 as well"):
+        read_corpus(tmp_path)
+
+
+def test_only_lines_end_lines(tmp_path: Path) -> None:
+    """U+2028 and a form feed end none in a CSV file."""
+    name = "a\u2028b\x0cc.wav"
+    for end in ("\n", "\r\n", "\r"):
+        text = end.join(["\ufeffpath,label,class", f"{name},speech,x", ""])
+        (tmp_path / "manifest.csv").write_bytes(text.encode())
+        (row,) = read_corpus(tmp_path).rows
+        assert (row.path, row.line) == (name, 2)
+
+
+def test_nobody_speaks_before_the_clip(tmp_path: Path) -> None:
+    made.write_manifest(
+        tmp_path,
+        [("a.wav", "speech", "x", "-0.5")],
+        ("path", "label", "class", "speech_start"),
+    )
+    with pytest.raises(CorpusError, match=r":2: speech_start -0\.5 is before the clip"):
+        read_corpus(tmp_path)
 
 
 def test_many_faults_are_told_ten_at_a_time(tmp_path: Path) -> None:

@@ -82,10 +82,25 @@ def test_a_corpus_that_was_learned_from_is_judged_by_others_weights(
     shipped = unheard.detectors_for(corpus, shipped=True)
     assert not any(shipped(row).is_fresh for row in corpus.rows)
     assert unheard.unheard_weights("a stranger") is None
-    (corpus.folder / "manifest.csv").write_text(
-        (corpus.folder / "manifest.csv").read_text() + "\n"
+
+
+def test_a_part_of_what_was_learned_from_and_a_copy_are_known_again(
+    corpus: Corpus, folds: Path
+) -> None:
+    groups = unheard.make_folds((row.group for row in corpus.rows[:3]), 112)
+    unheard.write_list(corpus, groups, folds)
+    unheard._known.cache_clear()
+    part = Corpus(corpus.folder, corpus.rows[2:])
+    copied = corpus.folder / "manifest.csv"
+    copied.write_text(copied.read_text().replace("\n", "\r\n"))
+    assert unheard.clips_heard(part) == 1
+    assert unheard.clips_heard(read_corpus(corpus.folder)) == 3
+    assert unheard.detectors_for(part)(part.rows[0]).is_fresh
+    shipped = unheard.detectors_for(part, shipped=True)
+    assert [shipped(row).is_fresh for row in part.rows] == [False, True, True, True]
+    assert unheard.detectors_for(Corpus(corpus.folder, corpus.rows[3:])) is (
+        fresh_detector
     )
-    assert unheard.detectors_for(corpus) is fresh_detector
 
 
 def test_the_folds_that_ship_belong_together() -> None:
