@@ -67,6 +67,14 @@ class KeptVerdict(_Told):
     reason: Reason
     because: str = ""
     confidence: float = 1.0
+    is_holdout: bool = False
+    is_shadow: bool = False
+
+    @property
+    def by_rule(self) -> Ruling:
+        """The ruling, but for the lot, shadow mode and a spent budget."""
+        is_spared = self.is_holdout or self.is_shadow or self.reason is Reason.BUDGET
+        return Ruling.RELEASE if is_spared else self.ruling
 
 
 class KeptContext(_Told):

@@ -1,13 +1,15 @@
 """Stored calls once more: today's detector, a changed policy; what would be otherwise?
 
 A replay cannot know what a caller would have done had he heard another prompt, or been
-asked once more: it stops where the stored sound stops and says so.
+asked once more: it stops where the stored sound stops and says so. Luck is no part of
+it: that day's lot and drop budget count neither then nor now, and a policy that only
+watches is judged as if it acted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +17,10 @@ from pathlib import Path
 from ghostfilter.detector import Detector
 from ghostfilter.verdict import Verdict, judge
 from pbx.laboratory.kept import FRAME_MS, Kept, KeptError, KeptKey, frames_of, read_kept
-from pbx.model.policy import Policy
+from pbx.model.call import Disposition
+from pbx.model.figures import ALIVE, FieldCall, is_genuine
+from pbx.model.policy import Mode, Policy
+from pbx.model.review import Review
 from pbx.model.verdict import Reason, Ruling
 
 Prompts = Callable[[str], bytes | None]
@@ -25,10 +30,25 @@ Prompts = Callable[[str], bytes | None]
 class Truth(StrEnum):
     """What became known of a caller, beside the filter's word."""
 
+    VALID = "valid"
+    """The operator called it valid or information, or talked long and said nothing."""
     PERSON = "was a person"
-    """A reviewer heard somebody."""
+    """A reviewer heard somebody, or the operator calls it a prank."""
     CONNECTED = "connected"
-    """An operator took the call."""
+    """An operator took the call; what it was, nobody said."""
+
+
+def truth_of(call: FieldCall) -> Truth | None:
+    """What is known of a caller, towards people: nobody it was if the operator says so
+    (`ghost`) or a reviewer, and neither heard a person. None: nobody, or unknown."""
+    if is_genuine(call):
+        return Truth.VALID
+    if call.review is Review.PERSON or call.said in ALIVE:
+        return Truth.PERSON
+    if call.review is Review.NOBODY or call.said is not None:
+        return None
+    is_connected = call.disposition is Disposition.CONNECTED
+    return Truth.CONNECTED if is_connected else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +58,7 @@ class Again:
     call_id: str
     at: datetime
     old: Ruling
+    """By the rule of that day; `spared` says who was not released all the same."""
     old_reason: Reason
     new: Ruling
     new_reason: Reason
@@ -47,6 +68,8 @@ class Again:
     truth: Truth | None
     lacks_prompt: bool
     """Played again without knowing what we said: its echo may pass for a voice."""
+    spared: bool = False
+    """A would-be release then: by lot, in shadow mode, or with the budget spent."""
 
     @property
     def is_otherwise(self) -> bool:
@@ -55,7 +78,7 @@ class Again:
 
     @property
     def is_lost(self) -> bool:
-        """Whether a valid call would be released."""
+        """Whether somebody of whom more is known than nothing would be released."""
         return self.new is Ruling.RELEASE and self.truth is not None
 
 
@@ -71,7 +94,9 @@ class Tally:
     lacking_prompts: int = 0
     otherwise: list[Again] = field(default_factory=list)
     again: list[Again] = field(default_factory=list)
-    """Marked "was a person", released then, and now as well."""
+    """Valid, released by the rule then (or spared), and now as well."""
+    watched: int = 0
+    """Calls of flows whose new policy only watches."""
     damaged: list[str] = field(default_factory=list)
 
     def add(self, again: Again) -> None:
@@ -85,7 +110,7 @@ class Tally:
         self.lacking_prompts += again.lacks_prompt
         if again.is_otherwise:
             self.otherwise.append(again)
-        elif again.is_lost and again.truth is Truth.PERSON:
+        elif again.is_lost:
             self.again.append(again)
 
     @property
@@ -128,6 +153,7 @@ def replay_file(path: Path, rules: Rules, tally: Tally) -> None:
             f"{path}: the city has no flow {kept.flow!r} (it has {flows}); skipped"
         )
     tally.add(play_again(kept, frames_of(path), rules))
+    tally.watched += rules.policies[kept.flow].mode is Mode.SHADOW
 
 
 def play_again(kept: Kept, frames: Iterable[bytes], rules: Rules) -> Again:
@@ -136,7 +162,7 @@ def play_again(kept: Kept, frames: Iterable[bytes], rules: Rules) -> Again:
     return Again(
         call_id=kept.call_id,
         at=kept.at,
-        old=kept.verdict.ruling,
+        old=kept.verdict.by_rule,
         old_reason=kept.verdict.reason,
         new=verdict.ruling,
         new_reason=verdict.reason,
@@ -144,6 +170,7 @@ def play_again(kept: Kept, frames: Iterable[bytes], rules: Rules) -> Again:
         decided_ms=decided_ms,
         truth=rules.truths.get(kept.call_id),
         lacks_prompt=lacks_prompt,
+        spared=kept.verdict.by_rule is not kept.verdict.ruling,
     )
 
 
@@ -171,8 +198,10 @@ def _decide(
             break
     else:
         key = pressed[0] if pressed else None
-    context = kept.context.as_context(key.digit if key else None, policy.mode)
-    return judge(detector.evidence(), policy, context), at_ms, lacks_prompt
+    mode = Mode.ON if policy.mode is Mode.SHADOW else policy.mode
+    context = kept.context.as_context(key.digit if key else None, mode)
+    without_luck = replace(context, is_holdout=False, releases_left=None)
+    return judge(detector.evidence(), policy, without_luck), at_ms, lacks_prompt
 
 
 def _cues(kept: Kept, prompts: Prompts) -> tuple[list[tuple[int, bytes | None]], bool]:

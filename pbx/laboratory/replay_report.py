@@ -9,7 +9,8 @@ from pbx.laboratory.replay import Again, Tally
 MOST_TOLD = 40
 UNKNOWN = (
     "A replay cannot know what a caller would have done had he been asked otherwise: "
-    "the stored sound is his answer to what he heard then."
+    "the stored sound is his answer to what he heard then. The lot and the drop budget "
+    "count neither then nor now."
 )
 
 
@@ -20,6 +21,7 @@ def as_data(tally: Tally) -> dict[str, Any]:
         "otherwise": len(tally.otherwise),
         "valid_calls_released": len(tally.lost),
         "people_released_again": len(tally.again),
+        "only_watched": tally.watched,
         "asked_again": tally.asked_again,
         "without_prompt": tally.lacking_prompts,
         "damaged": list(tally.damaged),
@@ -51,6 +53,11 @@ def as_lines(tally: Tally) -> list[str]:
             f"{tally.lacking_prompts} were played without a prompt of theirs, which is "
             "gone: its echo may have passed for a voice."
         )
+    if tally.watched:
+        lines.append(
+            f"{tally.watched} are of flows that only watch now (shadow): told is what "
+            "would be if they acted."
+        )
     if tally.otherwise:
         lines += ["", "Decided otherwise, valid calls first:"]
         ranked = sorted(tally.otherwise, key=lambda a: (not a.is_lost, a.at))
@@ -58,7 +65,7 @@ def as_lines(tally: Tally) -> list[str]:
         if len(ranked) > MOST_TOLD:
             lines.append(f"  … and {len(ranked) - MOST_TOLD} more (--json tells all)")
     if tally.again:
-        lines += ["", 'Marked "was a person", released then, and now as well:']
+        lines += ["", "Valid calls released by the rule then, and now as well:"]
         lines += [_line(again) for again in tally.again]
     lines += ["", _verdict(tally), UNKNOWN]
     if tally.damaged:
@@ -78,11 +85,12 @@ def _verdict(tally: Tally) -> str:
 
 
 def _line(again: Again) -> str:
+    spared = ", spared" if again.spared else ""
     truth = f", {again.truth.value.upper()}" if again.truth else ""
     return (
-        f"  {again.at:%Y-%m-%d %H:%M:%S} {again.call_id}: {again.old.value} "
-        f"({again.old_reason.value}) → {again.new.value} ({again.new_reason.value})"
-        f"{truth}: {again.because}"
+        f"  {again.at:%Y-%m-%d %H:%M:%S} {again.call_id}: "
+        f"{again.old.value} ({again.old_reason.value}{spared}) → "
+        f"{again.new.value} ({again.new_reason.value}){truth}: {again.because}"
     )
 
 
@@ -92,6 +100,7 @@ def _data(again: Again) -> dict[str, Any]:
         "at": again.at.isoformat(),
         "from": again.old.value,
         "from_reason": again.old_reason.value,
+        "spared": again.spared,
         "to": again.new.value,
         "to_reason": again.new_reason.value,
         "because": again.because,

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pbx.model.call import Disposition, State
+from pbx.model.call import State
 from pbx.records.tables import calls, outbox
 
 
@@ -93,17 +93,6 @@ async def list_calls(
         )
         rows = (await connection.execute(page)).mappings().all()
     return Listed(counted or 0, tuple(rows))
-
-
-async def connected_calls(engine: AsyncEngine, since: datetime | None) -> set[str]:
-    """The ids of the calls an operator took."""
-    query = sa.select(calls.c.call_id).where(
-        calls.c.disposition == Disposition.CONNECTED.value
-    )
-    if since is not None:
-        query = query.where(calls.c.started_at >= since)
-    async with engine.begin() as connection:
-        return set(await connection.scalars(query))
 
 
 async def newest_cursor(engine: AsyncEngine) -> int:

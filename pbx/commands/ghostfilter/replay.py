@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DAMAGED, LOST, INTERRUPTED = 3, 4, 130
 MOST_REVIEWS = 10_000_000
+LONGEST_BEFORE_AUDIO = timedelta(minutes=1)
+"""A call begins before its audio does."""
 
 
 def register(group: typer.Typer) -> None:
@@ -40,8 +43,10 @@ def register(group: typer.Typer) -> None:
 
         Each call whose audio is kept goes through today's detector and the policy of
         its flow in FILE. Told are the calls decided otherwise, and first of all the
-        valid ones among them that would be released now: a reviewer marked "was a
-        person", or an operator took the call and no reviewer marked "nobody".
+        valid ones among them that would be released now: the operator said so or
+        talked long, a reviewer heard a person, or an operator took the call and
+        nobody said what it was. Luck does not count: who was spared then by lot,
+        budget or shadow mode is judged by the rule, then and now.
 
         What it cannot know: a caller who had heard another prompt, or had been asked
         once more, might have answered. And what is not stored is not played: see
@@ -140,27 +145,22 @@ def _truths(settings: Settings, since: datetime | None) -> dict[str, Truth]:
 
 
 async def _read_truths(settings: Settings, since: datetime | None) -> dict[str, Truth]:
-    from pbx.laboratory.replay import Truth
+    from pbx.laboratory.replay import Truth, truth_of
     from pbx.model.review import Review
     from pbx.records.database import open_engine
-    from pbx.records.queries import connected_calls
+    from pbx.records.field import field_calls
     from pbx.records.reviews import WantedReviews, listed
 
+    begin = None if since is None else since - LONGEST_BEFORE_AUDIO
+    heard = WantedReviews(reviews=(Review.PERSON,), since=begin, most=MOST_REVIEWS)
     engine = open_engine(settings.database_url, writes=False)
-    heard = WantedReviews(
-        reviews=(Review.PERSON, Review.NOBODY), since=since, most=MOST_REVIEWS
-    )
     try:
-        connected = await connected_calls(engine, since)
-        reviewed = await listed(engine, heard)
+        known = await field_calls(engine, begin)
+        people = await listed(engine, heard)
     finally:
         await engine.dispose()
-    truths = dict.fromkeys(connected, Truth.CONNECTED)
-    for row in reviewed:
-        truths.pop(row.call_id, None)
-        if row.review is Review.PERSON:
-            truths[row.call_id] = Truth.PERSON
-    return truths
+    truths = {call.call_id: truth for call in known if (truth := truth_of(call))}
+    return {row.call_id: Truth.PERSON for row in people} | truths
 
 
 def _play(folder: Path, rules: Rules) -> tuple[Tally, bool]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,19 @@ from agi.facts import KeyPressed, PromptHeard
 from agi.kept_audio import KeptCall, write
 from ghostfilter.verdict import Context, Verdict
 from pbx.laboratory.kept import KeptError, KeptPrompt, frames_of, read_kept, stored
-from pbx.laboratory.replay import Again, Rules, Tally, Truth, replay_files
+from pbx.laboratory.replay import (
+    Again,
+    Rules,
+    Tally,
+    Truth,
+    replay_files,
+    truth_of,
+)
 from pbx.laboratory.replay_report import UNKNOWN, as_data, as_lines
+from pbx.model.call import Disposition
+from pbx.model.figures import FieldCall
 from pbx.model.policy import Mode, Policy, Treatment
+from pbx.model.review import Review
 from pbx.model.verdict import Reason, Ruling
 from tests.unit.ghostfilter.sounds import noise, silence, vowel
 
@@ -37,6 +48,9 @@ def keep(
     asked: int = 2,
     at: datetime = AT,
     flow: str = "filter0",
+    is_holdout: bool = False,
+    is_shadow: bool = False,
+    releases_left: int | None = None,
 ) -> Path:
     """Store a call as the intake does; returns its JSON."""
     call = KeptCall(
@@ -46,8 +60,15 @@ def keep(
         flow=flow,
         prompts=PROMPTS,
         keys=keys,
-        verdict=Verdict(ruling, reason, "silence"),
-        context=Context(expected_frames=len(pcm) // 320, asked=asked),
+        verdict=Verdict(
+            *(ruling, reason, "silence"), is_holdout=is_holdout, is_shadow=is_shadow
+        ),
+        context=Context(
+            expected_frames=len(pcm) // 320,
+            asked=asked,
+            is_holdout=is_holdout,
+            releases_left=releases_left,
+        ),
         pcm=pcm,
     )
     return write(folder, call).with_suffix(".json")
@@ -114,6 +135,70 @@ def test_a_person_who_would_be_released_once_more_is_told(tmp_path: Path) -> Non
     text = "\n".join(as_lines(tally))
     assert "1 people would be released once more." in text
     assert UNKNOWN in text
+
+
+@pytest.mark.parametrize(
+    "luck",
+    [
+        {"is_holdout": True},
+        {"is_shadow": True},
+        {
+            "ruling": Ruling.LOW_PRIORITY,
+            "reason": Reason.BUDGET,
+            "releases_left": 0,
+        },
+    ],
+)
+@pytest.mark.parametrize("mode", [Mode.ON, Mode.SHADOW])
+def test_whom_luck_spared_the_rule_would_lose(
+    tmp_path: Path, luck: dict[str, Any], mode: Mode
+) -> None:
+    """The lot draws would-be releases to measure the filter: a holdout who was a person
+    is what it is for. He passed then, and passed in the replay by the same lot."""
+    keep(tmp_path, "spared", silence(8), **({"ruling": Ruling.PASS} | luck))
+    keep(tmp_path, "pocket", silence(8), **({"ruling": Ruling.PASS} | luck))
+    policy = RELEASING.model_copy(update={"mode": mode})
+    tally = replay(tmp_path, policy, {"spared": Truth.VALID})
+    assert tally.moves == {(Ruling.RELEASE, Ruling.RELEASE): 2}
+    assert not tally.otherwise
+    assert [again.call_id for again in tally.again] == ["spared"]
+    text = "\n".join(as_lines(tally))
+    assert ", spared)" in text
+    assert "1 people would be released once more." in text
+    assert ("2 are of flows that only watch now" in text) is (mode is Mode.SHADOW)
+    kinder = replay(tmp_path, CAREFUL, {"spared": Truth.VALID})
+    assert kinder.moves == {(Ruling.RELEASE, Ruling.LOW_PRIORITY): 2}
+    assert as_data(kinder)["calls_otherwise"][0]["spared"]
+
+
+@pytest.mark.parametrize(
+    ("said", "review", "talk_seconds", "truth"),
+    [
+        ("valid", Review.NOBODY, 12.0, Truth.VALID),
+        ("information", Review.UNREVIEWED, 5.0, Truth.VALID),
+        (None, Review.NOBODY, 60.0, Truth.VALID),
+        ("prank", Review.UNREVIEWED, 60.0, Truth.PERSON),
+        ("ghost", Review.PERSON, 2.0, Truth.PERSON),
+        ("ghost", Review.UNREVIEWED, 60.0, None),
+        (None, Review.NOBODY, 2.0, None),
+        (None, Review.UNSURE, 2.0, Truth.CONNECTED),
+        (None, Review.UNREVIEWED, None, None),
+    ],
+)
+def test_what_is_known_of_a_caller(
+    said: str | None, review: Review, talk_seconds: float | None, truth: Truth | None
+) -> None:
+    is_connected = talk_seconds is not None
+    call = FieldCall(
+        call_id="kediri-1-1.1",
+        at=AT,
+        disposition=Disposition.CONNECTED if is_connected else Disposition.ABANDONED,
+        is_answered=True,
+        said=said,
+        talk_seconds=talk_seconds,
+        review=review,
+    )
+    assert truth_of(call) is truth
 
 
 def test_a_key_passes_and_one_heard_as_a_tone_is_left_to_the_detector(
