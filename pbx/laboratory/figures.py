@@ -36,6 +36,13 @@ class Tally:
     passed: int
     low_priority: int
     released: int
+    verdict_seconds: float | None
+    """From the clip's first sample until somebody was surely there, or to its end: the
+    median; None when there was none."""
+    pass_seconds: float | None
+    """From the labelled start of speech to the pass: the median, of `Delays`."""
+    cpu_ms_per_second: float
+    """Of audio; 0 when there was none."""
 
     @property
     def release_rate(self) -> float:
@@ -108,7 +115,6 @@ def figures(outcomes: Iterable[Outcome]) -> Figures:
     judged = [one for one in every if isinstance(one, Judged)]
     speech, ghosts = _of(judged, Label.SPEECH), _of(judged, Label.GHOST)
     pockets = [one for one in ghosts if one.row.kind in POCKETS]
-    seconds = sum(one.seconds for one in judged)
     return Figures(
         speech=tally(speech),
         ghosts=tally(ghosts),
@@ -127,10 +133,8 @@ def figures(outcomes: Iterable[Outcome]) -> Figures:
             )
         },
         auc=auc([one.person for one in speech], [one.person for one in ghosts]),
-        cpu_ms_per_second=(
-            1000 * sum(one.cpu_seconds for one in judged) / seconds if seconds else 0.0
-        ),
-        seconds=seconds,
+        cpu_ms_per_second=_cpu_ms_per_second(judged),
+        seconds=sum(one.seconds for one in judged),
         delays={
             "all": delays(speech),
             "clean": delays([one for one in speech if is_clean(one.row)]),
@@ -159,7 +163,21 @@ def tally(judged: Sequence[Judged]) -> Tally:
     """Count the rulings."""
     released = sum(one.verdict.ruling is Ruling.RELEASE for one in judged)
     low = sum(one.verdict.ruling is Ruling.LOW_PRIORITY for one in judged)
-    return Tally(len(judged), len(judged) - released - low, low, released)
+    ends = [one.seconds if one.passed_at is None else one.passed_at for one in judged]
+    return Tally(
+        n=len(judged),
+        passed=len(judged) - released - low,
+        low_priority=low,
+        released=released,
+        verdict_seconds=float(np.median(ends)) if ends else None,
+        pass_seconds=delays(judged).median,
+        cpu_ms_per_second=_cpu_ms_per_second(judged),
+    )
+
+
+def _cpu_ms_per_second(judged: Sequence[Judged]) -> float:
+    seconds = sum(one.seconds for one in judged)
+    return 1000 * sum(one.cpu_seconds for one in judged) / seconds if seconds else 0.0
 
 
 def table(judged: Iterable[Judged], key: Callable[[Row], str]) -> dict[str, Tally]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -135,24 +136,27 @@ def _summary(figures: Figures) -> Table:
 
 
 def _table(name: str, rows: dict[str, Tally]) -> Table:
-    table = Table("" if name == "label" else "label")
-    if name != "label":
-        table.add_column(name, no_wrap=True)
-    for heading in ("clips", "passed", "low", "released", "95 % sure"):
+    """One kind a line, below its label; fits into 80 columns."""
+    table = Table(name, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    headings = ("clips", "passed", "low", "released", "95 %", "verdict", "ms/s")
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     before = ""
     for group, tally in rows.items():
-        label, _, rest = group.partition(" ")
+        label, _, kind = group.partition(" ")
+        if kind and label != before:
+            table.add_row(f"[bold]{escape(label)}[/bold]")
+        before = label
         table.add_row(
-            "" if label == before else label,
-            *([] if name == "label" else [escape(rest)]),
+            f" {escape(kind)}" if kind else escape(label),
             str(tally.n),
             f"{tally.pass_rate:.0%}",
             str(tally.low_priority or ""),
-            f"{tally.released} ({tally.release_rate:.1%})",
-            f"below {tally.released_upper95:.1%}" if label in _OWED else "",
+            f"{tally.released} ({tally.release_rate:.0%})",
+            f"<{tally.released_upper95:.1%}" if label in _OWED else "",
+            _seconds(tally.verdict_seconds),
+            f"{tally.cpu_ms_per_second:.2f}",
         )
-        before = label
     return table
 
 
@@ -212,7 +216,7 @@ def _delays_json(found: Delays) -> dict[str, float | None]:
     }
 
 
-def _tally_json(tally: Tally) -> dict[str, float]:
+def _tally_json(tally: Tally) -> dict[str, float | None]:
     return {
         "n": tally.n,
         "passed": tally.passed,
@@ -221,4 +225,7 @@ def _tally_json(tally: Tally) -> dict[str, float]:
         "pass_rate": tally.pass_rate,
         "release_rate": tally.release_rate,
         "released_upper95": tally.released_upper95,
+        "verdict_median_seconds": tally.verdict_seconds,
+        "speech_to_pass_median_seconds": tally.pass_seconds,
+        "cpu_ms_per_second": tally.cpu_ms_per_second,
     }

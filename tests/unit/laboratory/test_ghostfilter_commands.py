@@ -69,6 +69,11 @@ def test_json_for_programs(folder: Path) -> None:
     assert found["pocket_catch_rate"] == 1.0
     assert found["is_whole"] is True
     assert found["by"]["codec"]["speech pcmu"]["n"] == 1
+    assert set(found["by"]["class"]["speech utterance"]) >= {
+        *("n", "pass_rate", "release_rate", "released_upper95"),
+        *("verdict_median_seconds", "speech_to_pass_median_seconds"),
+        "cpu_ms_per_second",
+    }
 
 
 def test_a_page_that_stands_alone(folder: Path, tmp_path: Path) -> None:

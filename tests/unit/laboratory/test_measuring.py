@@ -157,6 +157,22 @@ def test_figures_count_what_is_owed() -> None:
     assert found.reasons["ghost"] == {"voice": 3}
 
 
+def test_each_class_has_its_own_times_and_cost() -> None:
+    whispers = [judged(kind="whisper", passed_at=at) for at in (1.5, 2.5, None)]
+    dear = replace(judged(Label.GHOST, kind="dog_bark", start=None), cpu_seconds=0.01)
+    found = figures.figures([*whispers, dear, judged(passed_at=0.5)])
+    whisper = found.tables["class"]["speech whisper"]
+    assert whisper.verdict_seconds == 2.5, "the third was judged at its end, 5 s"
+    assert whisper.pass_seconds == pytest.approx(1.0), "of those who passed"
+    assert whisper.cpu_ms_per_second == pytest.approx(1.0)
+    dog = found.tables["class"]["ghost dog_bark"]
+    assert (dog.verdict_seconds, dog.pass_seconds) == (1.5, None)
+    assert dog.cpu_ms_per_second == pytest.approx(2.0)
+    early = found.tables["class"]["speech utterance"]
+    assert (early.verdict_seconds, early.pass_seconds) == (0.5, None)
+    assert figures.tally([]).verdict_seconds is None
+
+
 def test_nothing_judged_divides_by_nothing() -> None:
     found = figures.figures([])
     assert found.auc is None
