@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -30,6 +31,7 @@ from pbx.supervisor.output import Output
 from pbx.supervisor.printer import MOST_WAITING, Printer
 from pbx.supervisor.strays import AlreadyRunning, Identity, identify, only_supervisor
 from pbx.supervisor.watch import State, Watch
+from tests.patience import until
 
 NOW = datetime(2026, 11, 21, 13, 31, 7, tzinfo=UTC)
 KEDIRI = Style(zone=ZoneInfo("Asia/Jakarta"))
@@ -301,9 +303,16 @@ def test_lines_come_out_in_order() -> None:
         assert told.read() == "".join(f"line {n} ✓\n" for n in range(50))
 
 
-def test_nobody_waits_for_a_reader_and_what_was_lost_is_counted() -> None:
+async def test_nobody_waits_for_a_reader_and_what_was_lost_is_counted() -> None:
     read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write, bytes(4096))
+    os.set_blocking(write, True)
     printer = Printer(write)
+    printer.say("it waits with this one until somebody reads")
+    await until(printer._lines.empty)
     started = time.monotonic()
     for _ in range(MOST_WAITING + 2000):
         printer.say("x" * 200)
