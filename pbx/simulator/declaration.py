@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import socket
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -75,10 +76,14 @@ def moved(declared: Declaration, place: Neighbourhood) -> Declaration:
 
 _DRAWN_FROM, _DRAWN_TO = 10_000, 20_000
 """Below Linux's own range (32768 …) and our RTP: between our look and our use no
-outgoing connection can take one of these, and hardly another trial."""
+outgoing connection can take one of these."""
 _DRAWS = 1000
 _given: set[int] = set()
 """Drawn by this process already: two draws for one city must not meet."""
+_marked: deque[socket.socket] = deque()
+_MOST_MARKED = 200
+"""Names only this process can hold, of the last ports it was given: so that another
+trial is not given them between our look and our use."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -101,16 +106,28 @@ def free_run(count: int) -> int:
             continue
         try:
             with ExitStack() as held:
+                marks = [_mark(port, held) for port in row]
                 for port in row:
                     held.enter_context(_probe(port))
+                _marked.extend(mark.dup() for mark in marks)
         except OSError:
             continue
         _given.update(row)
+        while len(_marked) > _MOST_MARKED:
+            _marked.popleft().close()
         return first
     raise OSError(
         f"no {count} free ports in a row between {_DRAWN_FROM} and {_DRAWN_TO}; end "
         "what listens there"
     )
+
+
+def _mark(port: int, held: ExitStack) -> socket.socket:
+    """Hold a port's name in Linux's abstract namespace (unix(7)), which ends with its
+    last holder. Raises OSError if another process holds it."""
+    mark = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    mark.bind(f"\0gerbang-port-{port}")
+    return mark
 
 
 def _probe(port: int) -> socket.socket:

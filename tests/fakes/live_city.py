@@ -16,7 +16,7 @@ from pbx.asterisk import run
 from pbx.asterisk.activate import activate
 from pbx.model.city import City, read_city
 from pbx.settings import PROJECT, Settings
-from pbx.simulator.declaration import free_ports
+from pbx.simulator.declaration import free_ports, free_run
 
 
 @dataclass
@@ -64,7 +64,6 @@ _PORTS = (
     "sips_port",
     "manager_port",
     "agi_port",
-    "audiosocket_port",
     "status_port",
     "feed_port",
 )
@@ -73,6 +72,7 @@ _PORTS = (
 def on_free_ports(text: str) -> str:
     """The city's text with every port it listens on replaced by a free one."""
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    ports["audiosocket_port"] = free_run(2)  # one for each worker of the intake
     for name, port in ports.items():
         text = re.sub(rf"^{name} = \d+", f"{name} = {port}", text, flags=re.M)
     return text

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
+import sys
 import tomllib
+from contextlib import suppress
 
 import pytest
 
 from pbx.model.city import read_city
 from pbx.settings import PROJECT
+from pbx.simulator import declaration
 from pbx.simulator.declaration import (
     Neighbourhood,
     free_ports,
@@ -59,6 +63,36 @@ def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(given) == 21
     free_ports(1)
     assert len(given) == 1
+
+
+def test_another_process_is_given_other_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look whether a port is free and its use lies a start of Asterisk."""
+    monkeypatch.setattr("pbx.simulator.declaration._DRAWN_FROM", 18_100)
+    monkeypatch.setattr("pbx.simulator.declaration._DRAWN_TO", 18_111)
+    code = (
+        "from pbx.simulator import declaration as d; "
+        "d._DRAWN_FROM, d._DRAWN_TO = 18_100, 18_111; "
+        "print(d.free_run(4), flush=True); input()"
+    )
+    argv = [sys.executable, "-c", code]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True) as one:
+        assert one.stdout
+        first = int(one.stdout.readline())
+        theirs = set(range(first, first + 4))
+        ours: set[int] = set()
+        with suppress(OSError):  # until we hold all the others
+            while True:
+                ours.add(free_run(1))
+        assert ours
+        assert ours.isdisjoint(theirs)
+        one.communicate("\n")
+
+
+def test_the_oldest_marks_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbx.simulator.declaration._MOST_MARKED", 5)
+    free_ports(9)
+    assert len(declaration._marked) == 5
 
 
 def test_no_run_of_ports_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
