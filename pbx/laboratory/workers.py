@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, TypeVar
 
 Done = TypeVar("Done")
@@ -65,10 +66,8 @@ def as_done(
     left = iter(arguments)
     waiting: set[Future[Done]] = set()
     while True:
-        for one in left:
-            waiting.add(pool.submit(work, *one))
-            if len(waiting) >= jobs * AHEAD:
-                break
+        more = islice(left, jobs * AHEAD - len(waiting))
+        waiting |= {pool.submit(work, *one) for one in more}
         if not waiting:
             return
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -86,10 +85,8 @@ def in_order(
     left = iter(arguments)
     waiting: deque[Future[Done]] = deque()
     while True:
-        for one in left:
-            waiting.append(pool.submit(work, *one))
-            if len(waiting) >= jobs * AHEAD:
-                break
+        more = islice(left, jobs * AHEAD - len(waiting))
+        waiting.extend([pool.submit(work, *one) for one in more])
         if not waiting:
             return
         yield waiting.popleft().result()
