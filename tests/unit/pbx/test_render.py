@@ -98,6 +98,15 @@ def test_a_flow_that_releases_nobody_has_no_release_at_all() -> None:
     assert faults(read_dialplan(text)) == []
 
 
+def test_callers_are_remembered_only_where_a_flow_releases() -> None:
+    """AstDB writes each to disk; whom nobody releases nobody need remember."""
+    kind = CITY.flows["filter0"].filter.model_copy(
+        update={"silent": Treatment.LOW_PRIORITY}
+    )
+    assert "DB(called" not in rendered(with_flow(filter=kind))["extensions.conf"]
+    assert "DB(called" in PLAN
+
+
 def test_nobody_is_released_past_the_switch_and_the_drop_budget() -> None:
     steps = read_dialplan(PLAN).contexts["release-filter0"]["s"]
     told = [f"{s.application}({s.arguments})" for s in steps]
